@@ -1,0 +1,1 @@
+"""`modelrouter budget …`: where each budget stands, and which are in force."""

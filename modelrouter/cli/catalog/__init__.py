@@ -1,0 +1,1 @@
+"""`modelrouter catalog …`: what is known, and from which source."""

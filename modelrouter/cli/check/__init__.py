@@ -1,0 +1,1 @@
+"""`modelrouter check`: routes, policies, dates and losses."""

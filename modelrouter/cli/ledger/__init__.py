@@ -1,0 +1,1 @@
+"""`modelrouter ledger …`: the book, audited, exported, corrected and archived."""

@@ -1,0 +1,29 @@
+"""No vendor is indispensable: whose loss takes a deployment away, who is left, and the proof that somebody is.
+
+`vendors_of` is the graph. A `Footing` subtracts losses from who is permitted and finds the shortest counterexample.
+`broken_assertions` judges what policies assert of whole routes.
+"""
+
+from __future__ import annotations
+
+from modelrouter.core.assurance.assertions import Asserted, Broken, asserted_by, broken_assertions, permitted_on
+from modelrouter.core.assurance.losses import Loss, LossKind
+from modelrouter.core.assurance.survival import Footing, Ground
+from modelrouter.core.assurance.vendors import Gap, Vendor, VendorRole, Vendors, vendors_of
+
+__all__ = [
+    "Asserted",
+    "Broken",
+    "Footing",
+    "Gap",
+    "Ground",
+    "Loss",
+    "LossKind",
+    "Vendor",
+    "VendorRole",
+    "Vendors",
+    "asserted_by",
+    "broken_assertions",
+    "permitted_on",
+    "vendors_of",
+]

@@ -1,0 +1,1 @@
+"""Every benchmark, run with tiny parameters."""

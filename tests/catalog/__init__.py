@@ -1,0 +1,1 @@
+"""Tests of the catalog: its code, and every shipped fact."""

@@ -1,0 +1,1 @@
+"""Tests of the vendor graph and of the survival proof."""

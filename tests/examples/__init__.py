@@ -1,0 +1,1 @@
+"""Every example, run as a newcomer runs it."""

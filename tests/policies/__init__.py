@@ -1,0 +1,1 @@
+"""The shipped policies, each against its truth table."""
