@@ -13,7 +13,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
-from modelrouter.core.facts import Confidence, State
+from modelrouter.core.facts import UNKNOWN_SOURCE, Confidence, State
 from modelrouter.core.policy import Judgement, Obligation, Outcome, UsedFact
 
 if TYPE_CHECKING:
@@ -105,6 +105,11 @@ class Hearing:
     def doubt(self, reason: str, path: str, remedy: str) -> None:
         """Something that the rule asks for is missing."""
         self._doubts.setdefault(path, _Point(reason, path, remedy))
+
+    def miss(self, path: str, fact: str, remedy: str) -> None:
+        """What a fact points to is in no table: a doubt at `path`, and a fact that was asked for and is not known."""
+        self.note(fact, State.UNKNOWN.value, UNKNOWN_SOURCE)
+        self.doubt(State.UNKNOWN.value, path, remedy)
 
     def oblige(self, whose: str, text: str) -> None:
         """A permitted use brings a duty along. It is told of refused ones too: a waiver lifts a rule, not a licence."""

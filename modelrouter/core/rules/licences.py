@@ -61,7 +61,7 @@ def hear_use(hearing: Hearing, model: Model, via: str) -> None:
         return
     licence = hearing.world.licences.get(licence_id)
     if licence is None:
-        hearing.doubt(State.UNKNOWN.value, path, f"licence `{licence_id}` known")
+        hearing.miss(path, f"{licence_id}.commercial_use", f"licence `{licence_id}` known")
         return
     path = f"{licence.id}.commercial_use"
     granted = hearing.read(path, licence.commercial_use)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from modelrouter.core.facts import Fact, Hosting, Openness, State
+from modelrouter.core.facts import Fact, Hosting, Openness
 from modelrouter.core.lineage import ancestry
 from modelrouter.core.rules.base import Gate, RuleFamily
 from modelrouter.core.rules.grammar import Grammar, option_words, words
@@ -78,10 +78,10 @@ def _hear_licence(spec: RuleSpec, hearing: Hearing, model: Model, via: str) -> N
     if licence is not None:
         if gate.keeps_out(licence_id.lower(), licence.spdx.lower()):
             hearing.refuse(f"{licence_id}{via}", path, remedy)
-    elif licence_id.lower() in gate.deny:
+        return
+    hearing.miss(path, f"{licence_id}.spdx", f"licence `{licence_id}` known")
+    if licence_id.lower() in gate.deny:
         hearing.refuse(f"{licence_id}{via}", path, remedy)
-    else:
-        hearing.doubt(State.UNKNOWN.value, path, f"licence `{licence_id}` known")
 
 
 def _tell_hosted_terms(hearing: Hearing) -> None:
