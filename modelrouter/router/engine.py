@@ -130,7 +130,7 @@ class Engine:
     def _emit(self, event: str, fields: Mapping[str, object]) -> None:
         try:
             self.events.emit(event, fields)
-        except Exception:
+        except (Exception, SystemExit):  # the latter would end the loop, and with it every call that it drives
             log.exception("the event sink raised")
 
     # --- what is under way --------------------------------------------------------------------------------------
