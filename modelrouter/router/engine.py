@@ -135,10 +135,11 @@ class Engine:
 
     # --- what is under way --------------------------------------------------------------------------------------
 
-    def call_began(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A call is driven by this loop from now on."""
+    def call_began(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """A call is driven by this loop from now on. True: some are of loops that were closed, see `book_dropped`."""
         with self._guard:
             self._calls[loop] += 1
+            return any(each.is_closed() for each in tuple(self._calls))
 
     def call_ended(self, loop: asyncio.AbstractEventLoop) -> None:
         """One of them is over, and booked."""
@@ -163,10 +164,16 @@ class Engine:
             own = None
 
         def are_over() -> bool:
-            return not any(loop is not own and loop.is_running() for loop in self._calls)
+            return not any(loop is not own and loop.is_running() for loop in tuple(self._calls))
 
         with self._call_ended:
             self._call_ended.wait_for(are_over, timeout_s)
+
+    def _book_dropped(self) -> None:
+        if self._calls:
+            from modelrouter.router.drive import book_dropped  # loaded by the call
+
+            book_dropped(self)
 
     # --- life and death -----------------------------------------------------------------------------------------
 
@@ -241,6 +248,7 @@ class Engine:
             if thread is not None:
                 thread.stop(timeout_s)
             self._wait_for_calls(timeout_s)
+            self._book_dropped()
         finally:
             self.ledger.close(timeout_s)
 
