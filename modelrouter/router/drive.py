@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -205,7 +206,8 @@ class Drive:
     def end_with_loop(self) -> None:
         """Book what is open if the event loop was closed; what its task, once collected, still says changes nothing."""
         loop = self._loop
-        if loop is not None and loop.is_closed() and not self._flow.gi_running:  # else it is being collected just now
+        is_free = inspect.getgeneratorstate(self._flow) != inspect.GEN_RUNNING  # else it is being collected just now
+        if loop is not None and loop.is_closed() and is_free:
             self._unwind(_DroppedError())
             self._over()
 

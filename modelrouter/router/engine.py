@@ -190,8 +190,14 @@ class Engine:
         self.epoch = epoch
 
     def introduce(self, setup: Setup) -> None:
-        """Give the ledger the budgets of this setup and the texts behind its hashes, and say how far budgets reach."""
+        """Give the ledger the budgets of this setup and the texts behind its hashes."""
         self.ledger.configure(budgets=setup.budgets)
+        self.ledger.remember(
+            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in setup.digests.items()]
+        )
+
+    def tell_of_budgets(self, setup: Setup) -> None:
+        """Say how far the budgets of this setup reach."""
         for budget in setup.budgets:
             fields = {
                 "budget": budget.name,
@@ -201,9 +207,6 @@ class Engine:
                 "routes": list(setup.routes_under(budget)),
             }
             self._emit("budget", fields)
-        self.ledger.remember(
-            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in setup.digests.items()]
-        )
 
     def loop_thread(self) -> LoopThread:
         """The private loop for sync calls, started when the first one comes.

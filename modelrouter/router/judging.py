@@ -106,7 +106,9 @@ class Judge:
         try:
             async with asyncio.timeout(max(left_s, 0.0)) as limit:
                 is_async = inspect.iscoroutinefunction(accept) or inspect.iscoroutinefunction(type(accept).__call__)
-                said = accept(answer.message) if is_async else await in_own_thread(partial(_call, accept, answer.message))
+                said = (
+                    accept(answer.message) if is_async else await in_own_thread(partial(_call, accept, answer.message))
+                )
                 wanted: object = await said if inspect.isawaitable(said) else said
         except Exception as error:  # noqa: BLE001 - a function of the application may raise anything
             if isinstance(error, TimeoutError) and limit.expired():

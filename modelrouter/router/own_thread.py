@@ -42,7 +42,7 @@ async def in_own_thread(work: Callable[[], T]) -> T:
         tells: Callable[[], None]
         try:
             result = context.run(work)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told of it
             tells = functools.partial(told.set_exception, error)
         else:
             tells = functools.partial(told.set_result, result)

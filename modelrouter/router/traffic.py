@@ -365,7 +365,7 @@ class Traffic:
                 line.quit(line.first)
 
 
-async def _given_up(tasks: Sequence[asyncio.Future[object]]) -> None:
+async def _given_up(tasks: Sequence[asyncio.Task[bool | None]]) -> None:
     for each in tasks:
         each.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

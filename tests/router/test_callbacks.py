@@ -89,7 +89,9 @@ def test_tests_that_ask_the_router_do_not_wait_for_each_other(tmp_path: Path) ->
 def test_a_test_that_never_comes_back_holds_nothing_up(tmp_path: Path) -> None:
     """It ends with its deadline, the Router is closed as ever, and so does the program end."""
     command = [sys.executable, "-c", NEVER_BACK, str(tmp_path)]
-    ran = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, timeout=ENDS_WITHIN_S, check=False)
+    ran = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, timeout=ENDS_WITHIN_S, check=False
+    )
     assert (ran.returncode, ran.stdout.decode().strip(), ran.stderr.decode()) == (0, "ended", "")
 
 
