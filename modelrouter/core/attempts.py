@@ -406,7 +406,7 @@ def _attempt(
     relaying = False
     if state.timeout_s() <= 0:  # the ledger took all the time there was
         late = Failure(FailureKind.TIMED_OUT, Phase.NOT_SENT, "the deadline passed while it was being reserved")
-        yield from _resolve(state, hop, most, reservation, started_s, late)
+        yield from _resolve(state, hop, reservation, _ended(state, hop, most, started_s, late))
         return state.end(End.DEADLINE), None
     try:
         got = yield Send(hop, most, reservation, state.timeout_s(), fresh_connection)
@@ -417,17 +417,17 @@ def _attempt(
             state.now_s = got.at_s
             got = yield Relay(hop, reservation)
         answered = _in_turn(got)
-    except BaseException:
+        state.now_s = answered.at_s
+        attempt = _ended(state, hop, most, started_s, answered if isinstance(answered, Answered) else answered.failure)
+    except BaseException:  # also of what a lane answered and nobody can make sense of
         phase = Phase.ANSWERING if relaying else Phase.SENT
         interrupted = Failure(FailureKind.CANCELLED, phase, "interrupted before the answer was complete")
-        yield from _resolve(state, hop, most, reservation, started_s, interrupted)
+        yield from _resolve(state, hop, reservation, _ended(state, hop, most, started_s, interrupted))
         raise
-    state.now_s = answered.at_s
+    yield from _resolve(state, hop, reservation, attempt)
     if isinstance(answered, Answered):
-        yield from _resolve(state, hop, most, reservation, started_s, answered)
         return state.end(End.ANSWERED), None
     failure = answered.failure
-    yield from _resolve(state, hop, most, reservation, started_s, failure)
     if relaying:
         return state.end(End.CANCELLED if failure.kind is FailureKind.CANCELLED else End.BROKEN), None
     return None, failure
@@ -439,10 +439,8 @@ def _in_turn(outcome: Outcome) -> Answered | Failed:
     return outcome
 
 
-def _resolve(  # noqa: PLR0917 - the six values that make up an attempt
-    state: _Run, hop: Hop, most: Bound, reservation: str, started_s: float, got: Answered | Failure
-) -> Generator[Step, Outcome, None]:
-    """Book the attempt, then ask for its reservation to be resolved."""
+def _ended(state: _Run, hop: Hop, most: Bound, started_s: float, got: Answered | Failure) -> Attempt:
+    """The attempt as it went, and what it costs."""
     usage = None if got.usage is None or got.usage.fault is not None else got.usage
     if isinstance(got, Failure):
         kind = billing(got, hop.billed_statuses)
@@ -454,7 +452,7 @@ def _resolve(  # noqa: PLR0917 - the six values that make up an attempt
         cost = hop.price.settle_nano_usd(usage, span)
         if usage.uses and hop.price.unpriced(usage.uses):  # it used something whose fee nobody knows
             kind, cost = Billing.UNCERTAIN, max(cost, most.nano_usd)
-    attempt = Attempt(
+    return Attempt(
         number=len(state.attempts) + 1,
         deployment=hop.deployment,
         bound=most,
@@ -468,8 +466,12 @@ def _resolve(  # noqa: PLR0917 - the six values that make up an attempt
         span=span,
         length_reached=isinstance(got, Answered) and got.length_reached,
     )
+
+
+def _resolve(state: _Run, hop: Hop, reservation: str, attempt: Attempt) -> Generator[Step, Outcome, None]:
+    """Book the attempt, then ask for its reservation to be resolved."""
     state.attempts.append(attempt)
-    resolved = yield Resolve(hop, reservation, kind, cost, attempt)
+    resolved = yield Resolve(hop, reservation, attempt.billing, attempt.cost_nano_usd, attempt)
     state.now_s = resolved.at_s
 
 

@@ -156,6 +156,10 @@ def normalise_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
             message = "the prompt is empty: write something to ask"
             raise RequestError(message)
         return ({"role": "user", "content": prompt},)
+    given: object = prompt
+    if not isinstance(given, Sequence):
+        message = f"the prompt is a `{type(given).__name__}`: give text, or a list of messages"
+        raise RequestError(message)
     if not prompt:
         message = "`messages` is empty: give at least one message"
         raise RequestError(message)
@@ -167,8 +171,9 @@ def _checked(index: int, item: object) -> Message:
     if not isinstance(item, Mapping):
         message = f"messages[{index}] is not a mapping with `role` and `content`"
         raise RequestError(message)
-    if item.get("role") not in ROLES:
-        message = f"messages[{index}]: role `{item.get('role')}` is not one of {', '.join(sorted(ROLES))}"
+    role = item.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        message = f"messages[{index}]: role `{role}` is not one of {', '.join(sorted(ROLES))}"
         raise RequestError(message)
     return item
 

@@ -65,7 +65,7 @@ class Waiting:
         loop = asyncio.get_running_loop()
         self._inbox = _inbox_of(loop)
         self._future: asyncio.Future[None] = loop.create_future()
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a task that the garbage collector finds leaves, in whichever thread
         self._is_committed = False
         self._error: Exception | None = None
         self._late: Callable[[], None] | None = None

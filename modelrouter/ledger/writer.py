@@ -104,7 +104,8 @@ class Writer:
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._kept: deque[Operation] = deque()
         self._in_hand: Sequence[_Item] = ()
-        self._starting = threading.Lock()
+        # Re-entrant, as all locks here: signal handlers and the garbage collector close Routers, in whichever thread.
+        self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self._refuses: str | None = None  # why nothing is taken any more
         self._ended = False  # nobody empties the queue any more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -29,6 +30,8 @@ __all__ = [
 T = TypeVar("T")
 
 CLIENT_TOOLS: Final = frozenset({"custom", "function"})
+LONGEST_S: Final = 366 * 86_400
+COUNT_MAX: Final = 10**9
 OUTPUT_LIMIT_NAMES: Final = ("max_output_tokens", "max_completion_tokens", "max_tokens")
 
 
@@ -45,6 +48,8 @@ def own_copy(value: T, what: str) -> T:
 
 
 def _copied(value: object, what: str) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RequestError(f"{what} holds a number that is not finite, which JSON cannot say")
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):
@@ -102,6 +107,8 @@ def check_parameters(parameters: Mapping[str, JSON]) -> None:
 def _count(name: str, value: JSON) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise RequestError(f"`{name}` must be a whole number of at least 1, not `{value}`")
+    if value > COUNT_MAX:
+        raise RequestError(f"`{name}` must be at most {COUNT_MAX}: no ledger can hold what more might cost")
     return value
 
 
@@ -169,6 +176,10 @@ def timeout_of(timeout_s: float | None) -> float | None:
         raise RequestError(f"`timeout_s` must be a number of seconds, not `{given}`")
     if not given > 0:
         raise RequestError(f"`timeout_s` must be above zero, not `{given}`")
+    if given > LONGEST_S:
+        raise RequestError(
+            f"`timeout_s` must be at most {LONGEST_S}, which is a year: leave it out for the route's own"
+        )
     return timeout_s
 
 

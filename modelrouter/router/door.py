@@ -126,7 +126,7 @@ class Router:
         self._clock: Clock = SystemClock() if parts.clock is None else parts.clock
         self._events: EventSink = LogSink() if parts.events is None else parts.events
         self._epoch = Epoch(read(self._clock.now_s()), parts.inspect)
-        self._guards: dict[int, threading.Lock] = {}
+        self._guards: dict[int, threading.RLock] = {}
         self._engine_now: Engine | None = None
         self._finalizer: weakref.finalize[[Engine, float], Router] | None = None
         self._closed = False
@@ -249,14 +249,16 @@ class Router:
         """
         from modelrouter.router.epoch import Epoch
 
-        fresh = Epoch(self._read(self._clock.now_s()), self._parts.inspect)
-        if self._parts.ledger is None and fresh.setup.ledger != self._epoch.setup.ledger:
-            raise ConfigError(
-                f"a reload cannot move the ledger to `{fresh.setup.ledger_shown}`: build a new Router", key="ledger"
-            )
-        engine = self._engine()
-        engine.adopt(fresh)
-        self._epoch = fresh
+        with self._guard():  # one after the other, so that what was read last is what stays
+            fresh = Epoch(self._read(self._clock.now_s()), self._parts.inspect)
+            if self._parts.ledger is None and fresh.setup.ledger != self._epoch.setup.ledger:
+                raise ConfigError(
+                    f"a reload cannot move the ledger to `{fresh.setup.ledger_shown}`: build a new Router", key="ledger"
+                )
+            engine = self._engine()
+            engine.adopt(fresh)
+            self._epoch = fresh
+        engine.tell_of_budgets(fresh.setup)
 
     def close(self) -> None:
         """Let go of everything; calls afterwards raise ClosedError.
@@ -321,20 +323,31 @@ class Router:
     def _engine(self) -> Engine:
         """This process's engine, built on first use; after a fork the child's own."""
         engine, pid = self._engine_now, os.getpid()
-        if self._closed:
-            raise ClosedError("this Router was closed: build another one")
+        self._check_open()
         if engine is not None and engine.pid == pid:
             return engine
+        is_new = False
         with self._guard():
-            if self._closed:
-                raise ClosedError("this Router was closed: build another one")
+            self._check_open()
             engine = self._engine_now
             if engine is None or engine.pid != pid:
                 if engine is not None:
                     engine.forget()
                 engine = self._build_engine()
                 self._engine_now = engine
-            return engine
+                is_new = True
+            try:
+                self._check_open()
+            except ClosedError:  # by a signal handler, while it was being built
+                _close_quietly(engine, self._parts.close_timeout_s)
+                raise
+        if is_new:  # not under the lock: a sink may wait for somebody who waits for it
+            engine.tell_of_budgets(engine.epoch.setup)
+        return engine
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this Router was closed: build another one")
 
     def _shut(self) -> Engine | None:
         """Take no more calls; this process's engine, if there is one to be closed."""
@@ -343,9 +356,9 @@ class Router:
             engine = self._engine_now
         return engine if engine is not None and engine.pid == os.getpid() else None
 
-    def _guard(self) -> threading.Lock:
-        """This process's lock: the parent's may be held for ever in a child."""
-        return self._guards.setdefault(os.getpid(), threading.Lock())
+    def _guard(self) -> threading.RLock:
+        """This process's lock: the parent's may be held for ever in a child. Signal handlers may come back for it."""
+        return self._guards.setdefault(os.getpid(), threading.RLock())
 
     def _build_engine(self) -> Engine:
         from modelrouter.router.engine import Engine, open_lanes, open_store

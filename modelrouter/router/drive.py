@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     from modelrouter.router.epoch import Epoch
     from modelrouter.router.traffic import Pass
 
-__all__ = ["Drive"]
+__all__ = ["Drive", "book_dropped"]
 
 _UNDER_WAY: Final[set[Drive]] = set()
 """Calls with something left to book, so that none is collected before whoever makes it has given it up.
@@ -79,6 +80,17 @@ for good: theirs is not the child's to book, and their event loops are not the c
 
 class _DroppedError(Exception):
     """The task of a call was dropped, as at the end of its event loop."""
+
+
+def book_dropped(engine: Engine) -> None:
+    """Book the calls of event loops that were closed in the middle of them.
+
+    Their tasks never go on. Whether and when the garbage collector finds them is up to whoever else holds them, such as
+    the connection that such a task waits for; until then they would count as under way, and keep others out.
+    """
+    for drive in tuple(_UNDER_WAY):
+        if drive.engine is engine:
+            drive.end_with_loop()
 
 
 class Drive:
@@ -150,8 +162,9 @@ class Drive:
         """
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self.engine.call_began(self._loop)
             _UNDER_WAY.add(self)
+            if self.engine.call_began(self._loop):
+                book_dropped(self.engine)
         got: Result | Relay | None = None
         try:
             got = await self._steps(outcome)
@@ -188,6 +201,14 @@ class Drive:
             result: Result = stop.value
             return result
         finally:
+            self._over()
+
+    def end_with_loop(self) -> None:
+        """Book what is open if the event loop was closed; what its task, once collected, still says changes nothing."""
+        loop = self._loop
+        is_free = inspect.getgeneratorstate(self._flow) != inspect.GEN_RUNNING  # else it is being collected just now
+        if loop is not None and loop.is_closed() and is_free:
+            self._unwind(_DroppedError())
             self._over()
 
     def broken(self, result: Result, why: str, text: str) -> StreamBrokenError:

@@ -130,15 +130,16 @@ class Engine:
     def _emit(self, event: str, fields: Mapping[str, object]) -> None:
         try:
             self.events.emit(event, fields)
-        except Exception:
+        except (Exception, SystemExit):  # the latter would end the loop, and with it every call that it drives
             log.exception("the event sink raised")
 
     # --- what is under way --------------------------------------------------------------------------------------
 
-    def call_began(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A call is driven by this loop from now on."""
+    def call_began(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """A call is driven by this loop from now on. True: some are of loops that were closed, see `book_dropped`."""
         with self._guard:
             self._calls[loop] += 1
+            return any(each.is_closed() for each in tuple(self._calls))
 
     def call_ended(self, loop: asyncio.AbstractEventLoop) -> None:
         """One of them is over, and booked."""
@@ -163,10 +164,16 @@ class Engine:
             own = None
 
         def are_over() -> bool:
-            return not any(loop is not own and loop.is_running() for loop in self._calls)
+            return not any(loop is not own and loop.is_running() for loop in tuple(self._calls))
 
         with self._call_ended:
             self._call_ended.wait_for(are_over, timeout_s)
+
+    def _book_dropped(self) -> None:
+        if self._calls:
+            from modelrouter.router.drive import book_dropped  # loaded by the call
+
+            book_dropped(self)
 
     # --- life and death -----------------------------------------------------------------------------------------
 
@@ -183,8 +190,14 @@ class Engine:
         self.epoch = epoch
 
     def introduce(self, setup: Setup) -> None:
-        """Give the ledger the budgets of this setup and the texts behind its hashes, and say how far budgets reach."""
+        """Give the ledger the budgets of this setup and the texts behind its hashes."""
         self.ledger.configure(budgets=setup.budgets)
+        self.ledger.remember(
+            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in setup.digests.items()]
+        )
+
+    def tell_of_budgets(self, setup: Setup) -> None:
+        """Say how far the budgets of this setup reach."""
         for budget in setup.budgets:
             fields = {
                 "budget": budget.name,
@@ -194,9 +207,6 @@ class Engine:
                 "routes": list(setup.routes_under(budget)),
             }
             self._emit("budget", fields)
-        self.ledger.remember(
-            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in setup.digests.items()]
-        )
 
     def loop_thread(self) -> LoopThread:
         """The private loop for sync calls, started when the first one comes.
@@ -241,6 +251,7 @@ class Engine:
             if thread is not None:
                 thread.stop(timeout_s)
             self._wait_for_calls(timeout_s)
+            self._book_dropped()
         finally:
             self.ledger.close(timeout_s)
 

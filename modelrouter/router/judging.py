@@ -11,6 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -19,6 +20,7 @@ from modelrouter.core.failure import Failure, FailureKind, Phase
 from modelrouter.errors import RequestError
 from modelrouter.ports import Unwanted
 from modelrouter.router.json_format import schema_of, wants_json
+from modelrouter.router.own_thread import in_own_thread
 from modelrouter.transports.reply import says, text_of
 
 if TYPE_CHECKING:
@@ -104,7 +106,9 @@ class Judge:
         try:
             async with asyncio.timeout(max(left_s, 0.0)) as limit:
                 is_async = inspect.iscoroutinefunction(accept) or inspect.iscoroutinefunction(type(accept).__call__)
-                said = accept(answer.message) if is_async else await asyncio.to_thread(_call, accept, answer.message)
+                said = (
+                    accept(answer.message) if is_async else await in_own_thread(partial(_call, accept, answer.message))
+                )
                 wanted: object = await said if inspect.isawaitable(said) else said
         except Exception as error:  # noqa: BLE001 - a function of the application may raise anything
             if isinstance(error, TimeoutError) and limit.expired():

@@ -84,12 +84,27 @@ class LoopThread:
 
     def _run(self) -> None:
         try:
-            self._loop.run_forever()
+            while self._was_broken_off():
+                pass
         finally:
             self._loop.run_until_complete(_cancel_all())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
+
+    def _was_broken_off(self) -> bool:
+        """Run the loop until it is stopped; True: a task raised what asyncio lets end a loop, and others still need it.
+
+        Whoever waits for that task is told of it, as of any error.
+        """
+        try:
+            self._loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            with self._guard:
+                if self._is_stopping:  # the stop itself may have been in the same turn, and is forgotten then
+                    self._loop.call_soon(self._loop.stop)
+            return True
+        return False
 
 
 async def _cancel_all() -> None:

@@ -116,9 +116,18 @@ class _Caller:
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
 
-    def wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # its loop was closed, and it with it
+    def wake(self) -> bool:
+        """False: its loop was closed, and it with it."""
+        try:
             self._loop.call_soon_threadsafe(self._woken.set)
+        except RuntimeError:
+            return False
+        return True
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it will never come for its turn."""
+        return self._loop.is_closed()
 
     async def rest(self, timeout_s: float) -> bool:
         """Wait until woken, or for so long; whether it was woken."""
@@ -212,6 +221,7 @@ class Traffic:
             while True:
                 now_s = self._clock.monotonic_s()
                 with self._guard:
+                    self._let_past_gone(post)
                     got = self._try(post, deployment, need, now_s, caller, is_extra=is_extra, is_last=is_last)
                     if isinstance(got, Pass) or now_s >= until_s or got.line is None:
                         return got
@@ -241,10 +251,12 @@ class Traffic:
         ]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in both:
-                each.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
+        except GeneratorExit:
+            raise  # dropped with its loop, and both with it
+        except BaseException:
+            await _given_up(both)
+            raise
+        await _given_up(both)
         return True
 
     async def _until_released(self, post: _Post, until_s: float) -> None:
@@ -340,11 +352,23 @@ class Traffic:
         if attempt.usage is not None:
             post.output_tokens.add(now_s, attempt.usage.output_tokens)
 
+    @classmethod
+    def _let_past_gone(cls, post: _Post) -> None:
+        """Let nobody stand in the way who will never come for its turn."""
+        if any(isinstance(line.first, _Caller) and line.first.is_gone for line in (post.line, post.undecided)):
+            cls._wake(post)
+
     @staticmethod
     def _wake(post: _Post) -> None:
         for line in (post.line, post.undecided):
-            if isinstance(line.first, _Caller):
-                line.first.wake()
+            while isinstance(line.first, _Caller) and not line.first.wake():
+                line.quit(line.first)
+
+
+async def _given_up(tasks: Sequence[asyncio.Task[bool | None]]) -> None:
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _full(reason: str, because: Full) -> Full:

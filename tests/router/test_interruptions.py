@@ -8,12 +8,13 @@ import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from modelrouter import errors
-from modelrouter.core.attempts import Billing, Phase
+from modelrouter.core.attempts import Billing, Failure, Phase
 from modelrouter.errors import LedgerUnavailableError
 from modelrouter.ports import StreamEnd
 from modelrouter.testing import ListSink, MemoryLedger, failure
@@ -107,6 +108,31 @@ async def test_a_fault_of_a_lane_is_booked_before_it_is_raised(tmp_path: Path) -
             await router.acomplete("ask", PROMPT)
         assert in_flight(router) == {}
     assert ends(ledger) == [(Billing.UNCERTAIN, Phase.SENT)]
+
+
+NONSENSE: Final[list[Any]] = [
+    failure("server_error", status="500"),  # type: ignore[arg-type]
+    replace(hello(), usage=object()),  # type: ignore[arg-type]
+    replace(hello(), message=None),  # type: ignore[arg-type]
+]
+"""What a lane of the caller's own may give that is none of what a lane gives."""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_what_a_lane_gives_that_makes_no_sense_is_booked_all_the_same(
+    tmp_path: Path, nonsense: Any, stream: bool
+) -> None:
+    """The mistake is raised as it is; its attempt may have been billed, and its room is free again."""
+    ledger = MemoryLedger()
+    lane = Played(
+        [piece("one"), nonsense if isinstance(nonsense, Failure) else StreamEnd(nonsense)] if stream else nonsense
+    )
+    with played(tmp_path, lane, ledger=ledger) as router:
+        with pytest.raises((TypeError, AttributeError)):
+            list(router.stream("ask", PROMPT)) if stream else router.complete("ask", PROMPT)
+        assert in_flight(router) == {}
+    assert [billing for billing, _ in ends(ledger)] == [Billing.UNCERTAIN]
 
 
 # --- the ledger and the sink ------------------------------------------------------------------------------------------
