@@ -269,7 +269,7 @@ class CallRecord:
         call_id: ours.
         request_id: the caller's idempotency key, in clear.
         tags: declared defaults filled in, personal values as what `LedgerStore.pseudonym` made of them.
-        decision: JSON text: hashes of static inputs, values of dynamic ones, permitted and refused with reasons.
+        decision: JSON text: the hash of what it rests on, and the values of what was read, see `core.decision_record`.
     """
 
     call_id: str

@@ -308,7 +308,7 @@ class Drive:
             tags = await asyncio.to_thread(stored_tags, given, setup.tags, pseudonym)
         else:
             tags = stored_tags(given, setup.tags, pseudonym)
-        return call_record(self.call_id, self._request, self.decision, setup, tags)
+        return call_record(self.call_id, self._request, self.decision, self._epoch, tags)
 
     def _refused_now(self, step: Reserve | Send) -> str:
         """Policy and reach, asked again before each hop and each sending."""

@@ -177,13 +177,14 @@ class Engine:
             MissingDependencyError: it needs a lane whose package is not installed; nothing was changed.
         """
         self.lanes = {**open_lanes(epoch.setup, but=self.lanes), **self.lanes}
-        self.introduce(epoch.setup)
+        self.introduce(epoch)
         self._ejected.clear()
         self.traffic.adopt(epoch.setup)
         self.epoch = epoch
 
-    def introduce(self, setup: Setup) -> None:
-        """Give the ledger the budgets of this setup and the texts behind its hashes, and say how far budgets reach."""
+    def introduce(self, epoch: Epoch) -> None:
+        """Give the ledger the budgets of this epoch and the texts behind its hashes, and say how far budgets reach."""
+        setup = epoch.setup
         self.ledger.configure(budgets=setup.budgets)
         for budget in setup.budgets:
             fields = {
@@ -194,8 +195,9 @@ class Engine:
                 "routes": list(setup.routes_under(budget)),
             }
             self._emit("budget", fields)
+        texts = {**setup.digests, "grounds": epoch.grounds}
         self.ledger.remember(
-            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in setup.digests.items()]
+            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in texts.items()]
         )
 
     def loop_thread(self) -> LoopThread:
