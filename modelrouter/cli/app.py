@@ -19,7 +19,7 @@ from modelrouter.cli.catalog.why import why
 from modelrouter.cli.chat import chat
 from modelrouter.cli.check.command import check
 from modelrouter.cli.demo import demo
-from modelrouter.cli.explain import explain
+from modelrouter.cli.explain.command import explain
 from modelrouter.cli.ledger.group import ledger
 from modelrouter.cli.schema import schema
 from modelrouter.cli.spend.command import spend

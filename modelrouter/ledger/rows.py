@@ -83,6 +83,7 @@ class EntryKind(enum.Enum):
     ARCHIVE = "archive"
     KEY_DELETED = "key_deleted"
     DOCUMENTS = "documents"
+    REFUSED = "refused"
 
 
 KINDS: Final = {

@@ -92,7 +92,9 @@ class Drive:
         moment = engine.moment(epoch, self.call_id, route.candidates, is_stream=stream)
         self.decision: Decision = epoch.decide(request, moment)
         if not self.decision.permitted:
+            engine.refusals.note(epoch, request, self.decision, self.call_id)
             raise refusal_error(self.decision, self.call_id)
+        engine.refusals.tend()
         self.engine = engine
         self._epoch = epoch
         self._request = request

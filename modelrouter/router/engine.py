@@ -21,6 +21,7 @@ from modelrouter.core.decision import Moment
 from modelrouter.core.failure import Blame
 from modelrouter.errors import ClosedError
 from modelrouter.ports import Document
+from modelrouter.router.refusals import Refusals
 from modelrouter.router.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Engine:
         self._streams: weakref.WeakSet[AsyncReplyStream] = weakref.WeakSet()
         self._loop_thread: LoopThread | None = None
         self.traffic = Traffic(epoch.setup, clock)
+        self.refusals = Refusals(ledger, clock)
         self._ejected: dict[str, tuple[Endpoint, str]] = {}
 
     # --- what a decision reads ----------------------------------------------------------------------------------
@@ -244,6 +246,7 @@ class Engine:
                 thread.stop(timeout_s)
             self._wait_for_calls(timeout_s)
         finally:
+            self.refusals.flush()
             self.ledger.close(timeout_s)
 
     def forget(self) -> None:
