@@ -65,9 +65,9 @@ class Past:
         order: who was permitted, best first.
         answered: the deployment that did; empty where none did.
         operator: of whoever answered, as it was booked; `developer` too.
-        cost_nano_usd: of all its attempts.
+        cost_nano_usd: of all its attempts; of all requests together that are like this one, as the next.
         answer_nano_usd: of the answer alone.
-        usage: of the answer; None where it is not known.
+        usage: of one answer; None where it is not known.
         span: when the answer came.
         price: digest of the price that the answer was settled with.
         count: how many requests are like this one.
@@ -249,8 +249,8 @@ def _cost(past: Past, after: str, regime: Regime) -> int | None:
         return past.cost_nano_usd
     if price is None or past.usage is None:
         return None
-    others = past.cost_nano_usd - past.answer_nano_usd
+    others = past.cost_nano_usd - past.answer_nano_usd  # of attempts that failed
     if price.unpriced(past.usage.uses) or (past.span is None and price.has_machine_hours):
         return None
     own = price.settle_nano_usd if after == past.answered else price.cost_nano_usd
-    return others + own(past.usage, past.span)
+    return others + own(past.usage, past.span) * past.count
