@@ -242,8 +242,8 @@ def _refusing(decision: Decision, name: str) -> str:
 
 def _cost(past: Past, after: str, regime: Regime) -> int | None:
     """What the same usage costs there, beside what failed attempts cost."""
-    if not past.answered:
-        return None
+    if not past.answered:  # what failed would have failed again
+        return past.cost_nano_usd if past.order[:1] == (after,) else None
     price = regime.grounds.world.deployments[after].price.value
     if after == past.answered and price is not None and price.digest == past.price:
         return past.cost_nano_usd

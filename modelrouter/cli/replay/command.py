@@ -15,6 +15,7 @@ from modelrouter.cli.screen import print_document
 from modelrouter.cli.spend.when import moment_us
 from modelrouter.core.replay import Change, Regime, compare
 from modelrouter.core.replay_sums import Tally
+from modelrouter.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,13 +85,25 @@ def replay(
     setup = read(found, catalog=other, policy=policy).setup
     shown = {"config": found, "policy": None if policy is None else str(policy), "catalog": str(catalog or "shipped")}
     asked = _Asked(setup, load_catalog() if other is None else other, shown, since_us, route)
-    report = _of_book(asked, find_config(present)) if usage is None else _of_log(asked, usage)
+    report = _of_book(asked, _book_of(present, config)) if usage is None else _of_log(asked, usage)
     if as_json:
         print_document(report_document(report))
     else:
         show_report(report)
     if any(report.tally.changes[change] for change in WORSE):
         raise typer.Exit(REFUSED)
+
+
+def _book_of(present: str | None, config: Path | None) -> str:
+    """The config whose ledger is read: the present one, or the other where there is no present one."""
+    from modelrouter.config import find_config
+
+    try:
+        return find_config(present)
+    except ConfigError:
+        if present is not None or config is None:
+            raise
+        return str(config)
 
 
 def _of_book(asked: _Asked, present: str) -> Report:

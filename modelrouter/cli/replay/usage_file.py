@@ -110,22 +110,18 @@ def _line(written: Written, place: str) -> UsageLine | BadLine:
         requests = _count(written, REQUESTS, 1)
         if not requests:
             return BadLine(place, "it is of no request")
-        counts = {
-            name: _count(written, names) for name, names in (("input_tokens", INPUTS), ("output_tokens", OUTPUTS))
-        }
-        for name, count in counts.items():
-            if count is None:
-                return BadLine(place, f"it has no `{name}`")
-        cached = min(_count(written, CACHED, 0) or 0, counts["input_tokens"] or 0)
+        tokens, answered = _count(written, INPUTS), _count(written, OUTPUTS)
+        if tokens is None or answered is None:
+            return BadLine(place, f"it has no `{'input' if tokens is None else 'output'}_tokens`")
         tags, route = written.get("tags"), written.get("route")
         return UsageLine(
             place=place,
             at_s=_moment_s(_first(written, TIMES)),
             model=model,
             operator=str(_first(written, OPERATORS) or ""),
-            input_tokens=counts["input_tokens"] or 0,
-            output_tokens=counts["output_tokens"] or 0,
-            cached_input_tokens=cached,
+            input_tokens=tokens,
+            output_tokens=answered,
+            cached_input_tokens=min(_count(written, CACHED, 0) or 0, tokens),
             cost_nano_usd=_cost(_first(written, COSTS)),
             requests=requests,
             route=route if isinstance(route, str) else None,
