@@ -83,31 +83,33 @@ class GroundsKept:
             return f"document `{name}` (`{digest}`) cannot be read: {error}"
 
 
-def rederive(session: Reader, known_as: str) -> Rederived | None:
+def rederive(session: Reader, known_as: str, kept: GroundsKept | None = None) -> Rederived | None:
     """Derive the decision of a call anew: of one that was attempted, else of one that was refused.
 
     Args:
         session: in one picture.
         known_as: its `call_id` or, failing that, its `request_id`.
+        kept: grounds of the same picture, for whoever asks about many calls; None reads them.
 
     Returns:
         None where the book knows no such call.
     """
+    grounds = GroundsKept(session) if kept is None else kept
     rows = session.rows(f"SELECT {CALL} FROM calls WHERE call_id = ?", (known_as,))  # noqa: S608 - our own names
     rows = rows or session.rows(f"SELECT {CALL} FROM calls WHERE request_id = ?", (known_as,))  # noqa: S608 - our own names
     if rows:
-        return _attempted(session, rows[0])
-    return _refused(session, known_as)
+        return _attempted(session, rows[0], grounds)
+    return _refused(session, known_as, grounds)
 
 
-def _attempted(session: Reader, row: Row) -> Rederived:
+def _attempted(session: Reader, row: Row, grounds: GroundsKept) -> Rederived:
     call = CallRow(*row)  # type: ignore[arg-type]  # columns of the book; `call_digest` finds what is no text
     faults = _faults_of_call(session, call)
     texts = (str(call.decision), call.call_id, call.request_id, call.route, call.session, call.tags)
-    return _derive(session, texts, call.at_us, faults)
+    return _derive(grounds, texts, call.at_us, faults)
 
 
-def _refused(session: Reader, known_as: str) -> Rederived | None:
+def _refused(session: Reader, known_as: str, grounds: GroundsKept) -> Rederived | None:
     pattern = f"%{json.dumps(known_as, ensure_ascii=False)}%"
     rows = session.rows(
         f"SELECT {LINE} FROM entries WHERE kind = ? AND content LIKE ? ORDER BY seq",  # noqa: S608 - our own names
@@ -125,11 +127,11 @@ def _refused(session: Reader, known_as: str) -> Rederived | None:
     faults = _faults_of_line(session, row)
     names = ("decision", "call_id", "request_id", "route", "session", "tags")
     texts = tuple(content[name] for name in names)
-    return _derive(session, texts, line_from(row).at_us, faults, was_refused=True, count=count)
+    return _derive(grounds, texts, line_from(row).at_us, faults, was_refused=True, count=count)
 
 
 def _derive(
-    session: Reader,
+    grounds: GroundsKept,
     texts: Sequence[Column],
     at_us: int,
     faults: list[str],
@@ -142,7 +144,7 @@ def _derive(
     try:
         tag_values = json.loads(tags or "{}")
         recorded = recorded_from(text or "", call_id or "", request_id, route or "", of_session, tag_values)
-        kept = GroundsKept(session).get(recorded.grounds)
+        kept = grounds.get(recorded.grounds)
         if isinstance(kept, str):
             faults.append(kept)
         else:
