@@ -19,8 +19,9 @@ from modelrouter.cli.catalog.why import why
 from modelrouter.cli.chat import chat
 from modelrouter.cli.check.command import check
 from modelrouter.cli.demo import demo
-from modelrouter.cli.explain import explain
+from modelrouter.cli.explain.command import explain
 from modelrouter.cli.ledger.group import ledger
+from modelrouter.cli.replay.command import replay
 from modelrouter.cli.schema import schema
 from modelrouter.cli.spend.command import spend
 from modelrouter.cli.start.init import init
@@ -62,6 +63,7 @@ app.command()(explain)
 app.command()(chat)
 app.command()(spend)
 app.command()(status)
+app.command()(replay)
 app.add_typer(budget, name="budget")
 app.add_typer(ledger, name="ledger")
 app.command()(schema)
