@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from modelrouter.core.attempts import Hop
 from modelrouter.core.bounds import Bound, BoundBasis, Shortfall, bound
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from modelrouter.core.request import Request
 
 __all__ = [
+    "REVOKED",
     "Candidate",
     "Compiled",
     "Decision",
@@ -53,6 +54,11 @@ __all__ = [
     "layers_for",
 ]
 
+T = TypeVar("T")
+
+CUT_OFF = "cut-off"
+REVOKED = "revoked"
+"""The layer and the rule of a verdict about what was revoked."""
 BYTES_PER_TOKEN = 4  # a common rule of thumb for English; only an expectation, never a bound
 
 
@@ -145,6 +151,7 @@ class Decision:
                 "unavailable": {
                     name: moment.unavailable[name] for name in self.considered if name in moment.unavailable
                 },
+                **({"revoked": revoked} if (revoked := _of(moment.revoked, self.considered)) else {}),
                 "unhealthy": {name: moment.unhealthy[name] for name in self.considered if name in moment.unhealthy},
                 "in_flight": _of(moment.in_flight, self.considered),
                 "latency_s": _of(moment.latency_s, self.considered),
@@ -155,7 +162,7 @@ class Decision:
         }
 
 
-def _of(values: Mapping[str, float], names: tuple[str, ...]) -> dict[str, float]:
+def _of(values: Mapping[str, T], names: tuple[str, ...]) -> dict[str, T]:
     return {name: values[name] for name in names if name in values}
 
 
@@ -195,6 +202,10 @@ def decide(
         if out_of_reach is not None:
             judgement = Judgement(Outcome.REFUSED, out_of_reach, f"{name}.endpoint", remedy=f"a way to call `{name}`")
             verdicts.append(Verdict(name, "wire", Level.CONFIG, "endpoint", judgement))
+        cut_off = moment.revoked.get(name)
+        if cut_off is not None:
+            judgement = Judgement(Outcome.REFUSED, cut_off, remedy=f"`modelrouter restore` of what cut off `{name}`")
+            verdicts.append(Verdict(name, CUT_OFF, Level.CONFIG, REVOKED, judgement))
         subject = Subject(world.deployments[name], world, calendar)
         foreign = _foreign_history(request, route, subject)
         verdicts.extend(foreign)
@@ -206,6 +217,7 @@ def decide(
         if (
             row.refusals
             or out_of_reach is not None
+            or cut_off is not None
             or any(each.refuses for each in (*foreign, *judged))
             or most is None
         ):

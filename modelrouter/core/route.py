@@ -127,6 +127,7 @@ class Moment:
         now_s: seconds since 1970, UTC.
         seed: id of this request, by which equals share load when it names no session.
         unavailable: deployment to why it cannot be called at all, as a key that is not set or a wrong answer before.
+        revoked: deployments that are cut off, and by what. It may lag behind the ledger a little: the reserve decides.
         unhealthy: deployments to try last, and why.
         in_flight: calls under way per deployment.
         latency_s: how long whole answers took lately, per deployment.
@@ -138,6 +139,7 @@ class Moment:
     now_s: float
     seed: str = ""
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    revoked: Mapping[str, str] = field(default_factory=dict)
     unhealthy: Mapping[str, str] = field(default_factory=dict)
     in_flight: Mapping[str, int] = field(default_factory=dict)
     latency_s: Mapping[str, float] = field(default_factory=dict)
