@@ -127,22 +127,22 @@ class Moment:
         now_s: seconds since 1970, UTC.
         seed: id of this request, by which equals share load when it names no session.
         unavailable: deployment to why it cannot be called at all, as a key that is not set or a wrong answer before.
-        revoked: deployments that are cut off, and by what. It may lag behind the ledger a little: the reserve decides.
         unhealthy: deployments to try last, and why.
         in_flight: calls under way per deployment.
         latency_s: how long whole answers took lately, per deployment.
         first_token_s: how long first content took, likewise.
         is_stream: whether the answer is wanted piece by piece, so that the first content is what somebody waits for.
         observed_output_tokens: mean output length per deployment, for expected cost.
+        revoked: deployments that are cut off, and by what. It may lag behind the ledger a little: the reserve decides.
     """
 
     now_s: float
     seed: str = ""
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    revoked: Mapping[str, str] = field(default_factory=dict)
     unhealthy: Mapping[str, str] = field(default_factory=dict)
     in_flight: Mapping[str, int] = field(default_factory=dict)
     latency_s: Mapping[str, float] = field(default_factory=dict)
     first_token_s: Mapping[str, float] = field(default_factory=dict)
     is_stream: bool = False
     observed_output_tokens: Mapping[str, float] = field(default_factory=dict)
+    revoked: Mapping[str, str] = field(default_factory=dict)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.attempts import FailureKind, Phase
     from modelrouter.core.bounds import Bound
-    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget
     from modelrouter.core.pricing import PriceList, Usage
     from modelrouter.ledger.access import Access

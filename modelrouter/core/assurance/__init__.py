@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from modelrouter.core.assurance.aftermath import Aftermath, aftermath
 from modelrouter.core.assurance.assertions import Asserted, Broken, asserted_by, broken_assertions, permitted_on
 from modelrouter.core.assurance.losses import Loss, LossKind
 from modelrouter.core.assurance.revocations import (
@@ -24,6 +25,7 @@ from modelrouter.core.assurance.vendors import Gap, Vendor, VendorRole, Vendors,
 
 __all__ = [
     "ROLES_OF",
+    "Aftermath",
     "Asserted",
     "Broken",
     "Exposure",
@@ -38,6 +40,7 @@ __all__ = [
     "Vendor",
     "VendorRole",
     "Vendors",
+    "aftermath",
     "asserted_by",
     "broken_assertions",
     "exposure_of",

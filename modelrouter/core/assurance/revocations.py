@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from modelrouter.core.assurance.vendors import doubt
 from modelrouter.core.facts import SELF, LinkRole, State
@@ -97,7 +97,7 @@ class Revocation:
         roles: some of `ROLES_OF` its kind.
         reason: why, for people.
         id: what undoes it, as `entry 12`.
-        from_us: since when, and `until_us` through which moment, in microseconds since 1970; None is open-ended.
+        from_us: since when, in microseconds since 1970, for people; `until_us` is the first moment after it, or None.
         abort_in_flight: calls under way are interrupted; else they finish.
         marks: what it takes away, see the module.
     """
@@ -120,8 +120,8 @@ class Revocation:
         object.__setattr__(self, "marks", frozenset(marks))
 
     def holds(self, at_us: int) -> bool:
-        """Whether it is in force at a moment."""
-        return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)
+        """Whether it is in force at a moment; it has begun by being written down, whatever clock said when."""
+        return self.until_us is None or at_us < self.until_us
 
     @property
     def subject(self) -> str:
@@ -162,7 +162,7 @@ def moment_text(at_us: int) -> str:
         return f"{at_us} microseconds after 1970"
 
 
-def revocation_from(content: Mapping[str, object], *, id: str, from_us: int) -> Revocation:  # noqa: A002 - its own name
+def revocation_from(content: Mapping[str, Any], *, id: str, from_us: int) -> Revocation:  # noqa: A002 - its own name
     """The revocation that `Revocation.content` wrote down.
 
     Raises:
@@ -174,15 +174,13 @@ def revocation_from(content: Mapping[str, object], *, id: str, from_us: int) -> 
         aborts = content["abort_in_flight"]
     except KeyError as error:
         raise ValueError(f"it has no `{error.args[0]}`") from None
-    if not (isinstance(name, str) and isinstance(reason, str) and isinstance(written, list)):
-        raise ValueError("`name` and `reason` are text, and `roles` is a list")
-    if not (isinstance(aborts, bool) and (until_us is None or type(until_us) is int)):
-        raise ValueError("`abort_in_flight` is true or false, and `until_us` a whole number or null")
+    is_text = isinstance(name, str) and isinstance(reason, str) and isinstance(written, list)
+    if not is_text or not isinstance(aborts, bool) or not (until_us is None or type(until_us) is int):
+        raise ValueError("one of its values has another type than it must")
     roles = frozenset(RevokedRole(role) for role in written)
     if not roles or not roles <= ROLES_OF[kind]:
         raise ValueError(f"a {kind.value} is not revoked as {', '.join(map(str, written)) or 'nothing'}")
-    assert isinstance(until_us, int | None)  # noqa: S101 - said above, for the type checker
-    return Revocation(kind, name, reason, roles, id, from_us, until_us, aborts)
+    return Revocation(kind, str(name), str(reason), roles, id, from_us, until_us, aborts)
 
 
 def revoked_by(marks: frozenset[str], revocations: Iterable[Revocation], at_us: int) -> Revocation | None:

@@ -232,12 +232,14 @@ def _leases(session: Reader, walked: Walk) -> None:
 
 
 def _revocations(session: Reader, walked: Walk) -> None:
-    wanted: dict[object, tuple[int, str]] = dict(walked.revocations)
+    wanted: dict[Column, tuple[int, str]] = dict(walked.revocations.items())
     for entry, at_us, content in session.rows("SELECT entry, at_us, content FROM revocations"):
         if wanted.pop(entry, None) != (at_us, content):
             walked.findings.add("revocations", None, f"`revocations` holds entry {entry}, which no line cuts off so")
-    for entry in wanted:
-        walked.findings.add("revocations", None, f"entry {entry} cuts somebody off, and `revocations` does not say so")
+    for missing in wanted:
+        walked.findings.add(
+            "revocations", None, f"entry {missing} cuts somebody off, and `revocations` does not say so"
+        )
 
 
 def _state(session: Reader, walked: Walk) -> None:
