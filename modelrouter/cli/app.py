@@ -21,6 +21,8 @@ from modelrouter.cli.check.command import check
 from modelrouter.cli.demo import demo
 from modelrouter.cli.explain import explain
 from modelrouter.cli.ledger.group import ledger
+from modelrouter.cli.revoke.attest import attest
+from modelrouter.cli.revoke.command import restore, revoke
 from modelrouter.cli.schema import schema
 from modelrouter.cli.spend.command import spend
 from modelrouter.cli.start.init import init
@@ -64,6 +66,9 @@ app.command()(spend)
 app.command()(status)
 app.add_typer(budget, name="budget")
 app.add_typer(ledger, name="ledger")
+app.command()(revoke)
+app.command()(restore)
+app.command()(attest)
 app.command()(schema)
 catalog.command("list")(list_entries)
 catalog.command("show")(show)

@@ -33,15 +33,17 @@ def explain(
     """Show one decision in full: who would serve, in which order, who not and why, and budgets' room. Sends nothing."""
     options = call_options(policy, tag, max_cost_usd)
     from modelrouter import Router
-    from modelrouter.cli.budget.book import Book, read_book, rooms_in
+    from modelrouter.cli.budget.book import read_book, rooms_in
     from modelrouter.cli.decisions import decision_document, show_decision
     from modelrouter.cli.room import room_documents, show_rooms
     from modelrouter.cli.unwritten import UnwrittenLedger
 
-    with Router.from_config(config, ledger=UnwrittenLedger()) as router:
-        decision = router.explain(route, prompt, **options)
+    ledger = UnwrittenLedger()
+    with Router.from_config(config, ledger=ledger) as router:
         setup = router.setup
-    book = read_book(setup) if setup.budgets else Book(is_there=False)
+        book = read_book(setup)
+        ledger.tell(book.revoked)
+        decision = router.explain(route, prompt, **options)
     rooms = rooms_in(book, setup, decision, options.get("tags") or {})
     if as_json:
         print_document({**decision_document(decision), "budgets": room_documents(book, rooms)})

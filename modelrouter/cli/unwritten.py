@@ -20,12 +20,13 @@ class UnwrittenLedger:
     """A `LedgerStore` that grants nothing. Nothing is sent without a reservation, so a Router with it cannot send.
 
     It also keeps `check` and `explain` from making a ledger's file where there is none.
-
-    Args:
-        revoked: who is cut off, for decisions.
     """
 
-    def __init__(self, revoked: Sequence[Revocation] = ()) -> None:
+    def __init__(self) -> None:
+        self._revoked: Sequence[Revocation] = ()
+
+    def tell(self, revoked: Sequence[Revocation]) -> None:
+        """Let decisions know who is cut off."""
         self._revoked = revoked
 
     def configure(self, *, budgets: Sequence[Budget]) -> None:
@@ -46,7 +47,7 @@ class UnwrittenLedger:
             done(LedgerUnavailableError(f"there is no reservation `{resolution.reservation_id}` here"))
 
     def revoked(self) -> Sequence[Revocation]:
-        """Nobody, or those it was given."""
+        """Nobody, or those it was told."""
         return self._revoked
 
     def watch(self, told: Callable[[Sequence[Revocation]], None]) -> None:

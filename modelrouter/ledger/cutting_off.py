@@ -7,7 +7,7 @@ the table again. What ends by time stays in the table until it is restored: whet
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.assurance.revocations import revocation_from
 from modelrouter.errors import LedgerError, LedgerUnavailableError
@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     from modelrouter.ledger.page import Page
     from modelrouter.ledger.session import Session
 
-__all__ = ["entry_id", "restore", "revocations", "revoke"]
+__all__ = ["entry_id", "entry_of", "restore", "revocations", "revoke"]
+
+
+PREFIX: Final = "entry "
 
 
 def entry_id(entry: int) -> str:
     """What a revocation of the book is called."""
-    return f"entry {entry}"
+    return f"{PREFIX}{entry}"
+
+
+def entry_of(name: str) -> int:
+    """The line behind what `entry_id` made of it."""
+    return int(name.removeprefix(PREFIX))
 
 
 def revocations(session: Session) -> tuple[Revocation, ...]:

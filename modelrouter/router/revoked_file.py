@@ -24,17 +24,16 @@ from modelrouter.core.assurance.revocations import revocation_from
 from modelrouter.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from modelrouter.config.revoked_schema import RevokedPlace
     from modelrouter.core.assurance.revocations import Revocation
 
-__all__ = ["RevokedFile", "read_revoked", "write_revoked"]
+__all__ = ["RevokedFile", "number_id", "read_revoked", "write_revoked"]
 
 VERSION: Final = 1
 KEY: Final = "revocations"
-PREFIX: Final = "number "
 LARGEST: Final = 1 << 20
 HMAC: Final = "hmac-sha256:"
 ED25519: Final = "ed25519:"
@@ -64,7 +63,7 @@ class RevokedFile:
             if seen != self._seen[number]:
                 self._seen[number] = seen
                 self._read_again(number, place)
-        return tuple(each for _, found in self._read for each in found)
+        return tuple(each for _, found in self._read for each in found.values())
 
     def _read_again(self, number: int, place: RevokedPlace) -> None:
         before = self._read[number]
@@ -82,8 +81,8 @@ class RevokedFile:
         self._read[number] = found
 
 
-def read_revoked(place: RevokedPlace) -> tuple[int, tuple[Revocation, ...]]:
-    """What a file says: its number, and who is cut off.
+def read_revoked(place: RevokedPlace) -> tuple[int, dict[int, Revocation]]:
+    """What a file says: its number, and who is cut off, each by a number of its own.
 
     Raises:
         ConfigError: it cannot be read or proved; names the file and what is wrong.
@@ -98,23 +97,28 @@ def read_revoked(place: RevokedPlace) -> tuple[int, tuple[Revocation, ...]]:
         raise _fault(path, f"{what}: nobody knows who is cut off; `modelrouter revoke … --in-file` makes it") from None
     try:
         document = _proved(place, text)
-        found = tuple(
-            revocation_from(each, id=f"{PREFIX}{each['number']} of {path.name}", from_us=int(each["at_us"]))
+        found = {
+            int(each["number"]): revocation_from(each, id=number_id(place, each["number"]), from_us=int(each["at_us"]))
             for each in document["revocations"]
-        )
+        }
         return int(document["number"]), found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _fault(path, f"is refused: {error}") from None
 
 
+def number_id(place: RevokedPlace, number: int) -> str:
+    """What a revocation of a file is called."""
+    return f"number {number} of {place.path.name}"
+
+
 def write_revoked(
-    place: RevokedPlace, number: int, revocations: Sequence[tuple[int, Revocation]], signing_key: str | None = None
+    place: RevokedPlace, number: int, revocations: Mapping[int, Revocation], signing_key: str | None = None
 ) -> None:
     """Write a file anew, whole or not at all.
 
     Args:
         number: higher than that of the file before.
-        revocations: each with its own number.
+        revocations: each by its own number.
         signing_key: an Ed25519 private key, as PEM; None signs with the secret of the place.
 
     Raises:
@@ -127,7 +131,7 @@ def write_revoked(
         "modelrouter_revocations": VERSION,
         "number": number,
         "revocations": [
-            {"number": own, "at_us": each.from_us, **each.content()} for own, each in revocations
+            {"number": own, "at_us": each.from_us, **each.content()} for own, each in revocations.items()
         ],
     }  # fmt: skip
     document["signature"] = _signature(place, _signed_bytes(document), signing_key)

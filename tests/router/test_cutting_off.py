@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,9 @@ from tests.router.played import HANGS, NOWHERE, SOON_S, Played, hello, piece, pl
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from modelrouter.core.failure import Failure
+    from modelrouter.ports import Answer, Call
 
 ASK = "?"
 
@@ -141,11 +144,15 @@ def test_a_drill_ends_with_its_block_and_writes_nothing_but_attempts(tmp_path: P
 
 def test_a_drill_takes_models_and_everything_made_of_them(tmp_path: Path) -> None:
     """All three serve one model, so the loss of it leaves nobody, and the error says why."""
-    with played(tmp_path, Played(hello())) as router, router.losing("smollm2-135m-instruct"):
-        with pytest.raises(RevokedError, match="the model `smollm2-135m-instruct` was revoked"):
-            router.complete("ask", ASK)
-    with played(tmp_path, Played(hello())) as router, router.losing("huggingface"):
-        with pytest.raises(RevokedError, match="the vendor `huggingface` was revoked as developer"):
+    for name, sentence in (
+        ("smollm2-135m-instruct", "the model `smollm2-135m-instruct` was revoked"),
+        ("huggingface", "the vendor `huggingface` was revoked as developer"),
+    ):
+        with (
+            played(tmp_path, Played(hello())) as router,
+            router.losing(name),
+            pytest.raises(RevokedError, match=sentence),
+        ):
             router.complete("ask", ASK)
 
 
@@ -179,9 +186,11 @@ def test_a_name_of_several_things_must_say_which(tmp_path: Path) -> None:
     """A deployment that is called as a vendor is not taken for it."""
     lane = Played(hello())
     with played(tmp_path, lane, deployments=served("mistral", "b"), route="{try: [mistral, b]}") as router:
-        with pytest.raises(RequestError, match="write `vendor:mistral` or `deployment:mistral`"):
-            with router.losing("mistral"):
-                pass
+        with (
+            pytest.raises(RequestError, match="write `vendor:mistral` or `deployment:mistral`"),
+            router.losing("mistral"),
+        ):
+            pass
         with router.losing("vendor:mistral"):
             assert router.complete("ask", ASK).deployment == "mistral"
         with router.losing("deployment:mistral"):
@@ -196,11 +205,10 @@ def test_a_call_under_way_finishes_unless_it_is_to_be_aborted(tmp_path: Path) ->
     ledger, answer = MemoryLedger(), threading.Event()
 
     class Slow(Played):
-        async def send(self, call: object) -> object:  # type: ignore[override]
+        async def send(self, call: Call) -> Answer | Failure:
             self.hanging.set()
-            while not answer.is_set():
-                await asyncio.sleep(0.005)
-            return await super().send(call)  # type: ignore[arg-type]
+            await asyncio.to_thread(answer.wait, SOON_S)
+            return await super().send(call)
 
     lane = Slow(hello())
     with played(tmp_path, lane, ledger=ledger) as router:
@@ -246,7 +254,7 @@ def test_an_aborted_call_falls_back_while_nothing_was_handed_out(tmp_path: Path,
 
 
 def test_an_aborted_stream_that_was_handed_out_breaks(tmp_path: Path) -> None:
-    """After content there is no fallback: the reader is told who was revoked, with the text so far, and it is booked."""
+    """After content there is no fallback: the reader is told who was revoked and keeps the text; it is booked."""
     ledger = MemoryLedger()
     lane = Played([piece("so"), HANGS])
     with played(tmp_path, lane, ledger=ledger) as router:
@@ -306,8 +314,8 @@ def test_one_vendor_left_is_warned_of_once_and_traffic_goes_on(
         ledger.revoke(revoked("hetzner", RevokedKind.VENDOR))
         assert events.revoked.wait(SOON_S)
         until(lambda: not any(each.name == "modelrouter-revoked" for each in threading.enumerate()))
-    fields = next(fields for event, fields in events.events if event == "revoked")
-    (route,) = fields["routes"]  # type: ignore[misc]
+    fields: Any = next(fields for event, fields in events.events if event == "revoked")
+    (route,) = fields["routes"]
     assert (route["route"], route["taken"], route["left"]) == ("ask", ["a"], ["b", "c"])
     assert "hangs on the one vendor `ovhcloud` now: `a` is cut off" in route["warning"]
     assert [each.getMessage() for each in caplog.records if "ovhcloud" in each.getMessage()] == [route["warning"]]
