@@ -40,6 +40,7 @@ from modelrouter.errors import (
     OverloadedError,
     PolicyError,
     RequestError,
+    RevokedError,
     StreamBrokenError,
 )
 
@@ -81,6 +82,7 @@ __all__ = [
     "Reply",
     "ReplyStream",
     "RequestError",
+    "RevokedError",
     "Router",
     "StreamBrokenError",
 ]

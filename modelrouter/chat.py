@@ -29,6 +29,7 @@ from modelrouter.errors import (
     NoRouteError,
     OverloadedError,
     RequestError,
+    RevokedError,
     StreamBrokenError,
 )
 
@@ -220,6 +221,7 @@ def _status_and_code(error: ModelRouterError) -> tuple[int, str]:
         (BudgetBusyError, 429, "budget_busy"),
         (OverloadedError, 429, "overloaded"),
         (BudgetError, 403, "budget_exceeded"),
+        (RevokedError, 403, "revoked"),
         (NoRouteError, 403, "policy_refused"),
         (DeadlineExceededError, 504, "deadline_exceeded"),
         (StreamBrokenError, 502, "stream_broken"),

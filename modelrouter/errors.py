@@ -9,6 +9,7 @@
     ├─ RequestError               the caller's request cannot be served as written
     │  └─ DuplicateRequestError   a `request_id` that the ledger already knows
     ├─ NoRouteError               no candidate is permitted; counts the refusals by reason
+    │  └─ RevokedError            … and who else could have served was cut off; says who, as what, why, until when
     ├─ CeilingError               candidates are permitted, none fits under the request's cost ceiling
     ├─ BudgetError                a budget has no room for any candidate; names budget, scope and amounts
     │  ├─ BudgetExceededError     … it is spent; do not retry before it resets
@@ -60,6 +61,7 @@ __all__ = [
     "OverloadedError",
     "PolicyError",
     "RequestError",
+    "RevokedError",
     "StreamBrokenError",
 ]
 
@@ -150,6 +152,10 @@ class DuplicateRequestError(RequestError):
 
 class NoRouteError(ModelRouterError):
     """No candidate is permitted. The message counts refusals by reason; `decision.explain()` has each of them."""
+
+
+class RevokedError(NoRouteError):
+    """A candidate is kept out by nothing but a revocation. Nothing was sent to it; `modelrouter restore` undoes it."""
 
 
 class CeilingError(ModelRouterError):

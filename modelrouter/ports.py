@@ -17,6 +17,7 @@ from modelrouter.core.usage import UsageDialect
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.attempts import Attempt, Billing
     from modelrouter.core.bounds import Bound
     from modelrouter.core.budget import Budget, Position
@@ -307,6 +308,7 @@ class Reservation:
         call: the record of the request; stores write it once, with the first reservation of the call.
         wait_s: how long the store may keep this reservation waiting where a budget is busy, beside the budget's own
             limit; 0 answers at once.
+        marks: by what the deployment can be cut off, see `core.assurance.revocations`.
     """
 
     reservation_id: str
@@ -319,6 +321,7 @@ class Reservation:
     price: PriceList
     developer: str = ""
     wait_s: float = 0.0
+    marks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,10 +403,12 @@ class LedgerStore(Protocol):
         ...
 
     def reserve(self, reservation: Reservation, done: Committed) -> None:
-        """Commit a reservation over every budget that it falls under, or none.
+        """Commit a reservation over every budget that it falls under, or none, and only if nobody has cut it off.
+
+        What is revoked is read in the same transaction.
 
         Errors: `BudgetBusyError`, `BudgetExceededError`, `BudgetMismatchError`, `DuplicateRequestError`,
-        `LedgerUnavailableError`.
+        `LedgerUnavailableError`, `RevokedError`.
         """
         ...
 
@@ -420,6 +425,20 @@ class LedgerStore(Protocol):
         Where nobody waits (no `done`), a store may write it a few milliseconds later, together with what comes next.
 
         Errors: `AlreadyResolvedError`, `LedgerUnavailableError`.
+        """
+        ...
+
+    def revoked(self) -> Sequence[Revocation]:
+        """Everything that is cut off in this book, what begins or has ended by time included. Reads the book.
+
+        Errors: `LedgerUnavailableError`.
+        """
+        ...
+
+    def watch(self, told: Callable[[Sequence[Revocation]], None]) -> None:
+        """Say so whenever a transaction of this store finds that `revoked` has changed; from any thread.
+
+        While something is reserved here, it is looked for every few seconds, traffic or not.
         """
         ...
 

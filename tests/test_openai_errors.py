@@ -37,6 +37,7 @@ CLASSES: dict[type[errors.ModelRouterError], tuple[type[openai.APIStatusError], 
     errors.OverloadedError: (openai.RateLimitError, 429, "overloaded"),
     errors.PolicyError: (openai.BadRequestError, 400, "config_error"),
     errors.RequestError: (openai.BadRequestError, 400, "invalid_request"),
+    errors.RevokedError: (openai.PermissionDeniedError, 403, "revoked"),
     errors.StreamBrokenError: (openai.InternalServerError, 502, "stream_broken"),
 }
 

@@ -22,6 +22,8 @@ from modelrouter.cli.demo import demo
 from modelrouter.cli.explain.command import explain
 from modelrouter.cli.ledger.group import ledger
 from modelrouter.cli.replay.command import replay
+from modelrouter.cli.revoke.attest import attest
+from modelrouter.cli.revoke.command import restore, revoke
 from modelrouter.cli.schema import schema
 from modelrouter.cli.spend.command import spend
 from modelrouter.cli.start.init import init
@@ -66,6 +68,9 @@ app.command()(status)
 app.command()(replay)
 app.add_typer(budget, name="budget")
 app.add_typer(ledger, name="ledger")
+app.command()(revoke)
+app.command()(restore)
+app.command()(attest)
 app.command()(schema)
 catalog.command("list")(list_entries)
 catalog.command("show")(show)

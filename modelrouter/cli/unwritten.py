@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from modelrouter.errors import LedgerUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget, Position
     from modelrouter.ports import Committed, Document, RefusedCalls, Reservation, Resolution, SpendRow
 
@@ -20,6 +21,13 @@ class UnwrittenLedger:
 
     It also keeps `check` and `explain` from making a ledger's file where there is none.
     """
+
+    def __init__(self) -> None:
+        self._revoked: Sequence[Revocation] = ()
+
+    def tell(self, revoked: Sequence[Revocation]) -> None:
+        """Let decisions know who is cut off."""
+        self._revoked = revoked
 
     def configure(self, *, budgets: Sequence[Budget]) -> None:
         """Nothing to limit."""
@@ -37,6 +45,13 @@ class UnwrittenLedger:
         """Refuse: there can be no reservation to resolve."""
         if done is not None:
             done(LedgerUnavailableError(f"there is no reservation `{resolution.reservation_id}` here"))
+
+    def revoked(self) -> Sequence[Revocation]:
+        """Nobody, or those it was told."""
+        return self._revoked
+
+    def watch(self, told: Callable[[Sequence[Revocation]], None]) -> None:
+        """Nothing changes here."""
 
     def positions(self) -> Sequence[Position]:
         """Nothing."""

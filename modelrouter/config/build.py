@@ -19,6 +19,7 @@ from modelrouter.config.nearest import nearest
 from modelrouter.config.offers import offer_for
 from modelrouter.config.policies import policies_of
 from modelrouter.config.proof import proved
+from modelrouter.config.revoked_schema import revoked_places
 from modelrouter.config.routes import routes_of
 from modelrouter.config.setup import Origin, Setup, Tag, shown_address
 from modelrouter.config.traffic_schema import HealthConfig, RetriesConfig, TimeoutsConfig
@@ -142,6 +143,7 @@ def _reading(
     ledger = ledger_of(files, faults)
     names = Names(routes, declared, tables.organisations, book.expanded, _tags(files))
     budgets = budgets_of(files, names, ledger, faults)
+    revoked = revoked_places(files, faults)
     _check_inspect(files, faults)
     faults.raise_any()
     digests = _digests(files, catalog, book)
@@ -169,6 +171,7 @@ def _reading(
         retries=next((file.config.retries for file in files if file.config.retries), RetriesConfig()).terms(),
         lease_s=ledger.lease_s,
         spool=ledger.spool,
+        revoked=revoked,
         origins=_origins(files),
         ladders=_ladders(files),
         inspect=tuple(dict.fromkeys(name for file in files for name in file.config.inspect)),

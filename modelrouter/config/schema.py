@@ -20,6 +20,7 @@ from modelrouter.config.fields import Base, Flag, Label, Name, Texts, Whole, fau
 from modelrouter.config.money_schema import BudgetConfig, LedgerConfig, LedgerPlace, WaitConfig
 from modelrouter.config.policy_schema import Policies, PolicyConfig, RuleConfig, WaiverConfig
 from modelrouter.config.price_schema import Currency, RateConfig
+from modelrouter.config.revoked_schema import RevocationsConfig
 from modelrouter.config.route_schema import NeedsConfig, OutputTokensConfig, RouteConfig, SplitConfig
 from modelrouter.config.traffic_schema import (
     HealthConfig,
@@ -44,6 +45,7 @@ __all__ = [
     "OwnershipConfig",
     "PolicyConfig",
     "RetriesConfig",
+    "RevocationsConfig",
     "RouteConfig",
     "RuleConfig",
     "SplitConfig",
@@ -145,6 +147,9 @@ class Config(Base):
     waivers: tuple[WaiverConfig, ...] = Field((), description="exceptions to rules of policies that this file owns")
     ownership: OwnershipConfig | None = Field(None, description="in a house: what files below may state themselves")
     budgets: dict[Name, BudgetConfig] = Field({}, description="limits on money, over all calls of a window of time")
+    revocations: RevocationsConfig | None = Field(
+        None, description="a signed file that says who is cut off, for a machine without the ledger"
+    )
     timeouts: TimeoutsConfig | None = Field(None, description="seconds, where nothing else says so")
     health: HealthConfig | None = Field(None, description="when a deployment is tried last")
     retries: RetriesConfig | None = Field(None, description="how many failing retries and fallbacks each takes")

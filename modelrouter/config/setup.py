@@ -17,6 +17,7 @@ from modelrouter.transports.credentials import reference_to
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelrouter.config.revoked_schema import RevokedPlace
     from modelrouter.core.budget import Budget
     from modelrouter.core.decision import Route
     from modelrouter.core.facts import Deployment, World
@@ -105,6 +106,7 @@ class Setup:
         lease_s: after how long without a sign of life a process's reservations expire.
         ladders: tags that inspection raises.
         inspect: names of the inspectors that look into every request, those of houses first.
+        revoked: signed files that say who is cut off; they are read by whoever obeys them.
         spool: folder for what could not be written into the book; None leaves it to the store.
         origins: route to where it is written.
     """
@@ -130,6 +132,7 @@ class Setup:
     retries: RetryTerms = field(default_factory=RetryTerms)
     lease_s: float = 30.0
     spool: str | None = None
+    revoked: tuple[RevokedPlace, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
     ladders: Mapping[str, Ladder] = field(default_factory=dict)
     inspect: tuple[str, ...] = ()

@@ -183,6 +183,7 @@ class Result:
         shortfalls: deployment and why its bound could not be met under the ceiling.
         refusals: deployment and what a budget said, of those among `not_granted` that a budget refused.
         overloads: deployment and how full it was, of those among `not_granted` that had no room.
+        revoked: deployments among `not_granted` that are cut off.
     """
 
     end: End
@@ -191,6 +192,7 @@ class Result:
     shortfalls: tuple[tuple[str, Shortfall], ...] = ()
     refusals: tuple[tuple[str, Refusal], ...] = ()
     overloads: tuple[tuple[str, Overload], ...] = ()
+    revoked: tuple[str, ...] = ()
 
     @property
     def cost_nano_usd(self) -> int:
@@ -218,6 +220,7 @@ class _Run:
     shortfalls: list[tuple[str, Shortfall]] = field(default_factory=list)
     refusals: dict[str, Refusal] = field(default_factory=dict)
     overloads: dict[str, Overload] = field(default_factory=dict)
+    revoked: dict[str, None] = field(default_factory=dict)
     ready_at_s: dict[str, float] = field(default_factory=dict)  # hops that are to be tried again later
     busy_until_s: dict[str, float] = field(default_factory=dict)  # hops that may have room until then
     retries: dict[str, int] = field(default_factory=dict)  # how often a hop is tried again without having asked for it
@@ -235,12 +238,17 @@ class _Run:
             tuple(self.shortfalls),
             tuple(self.refusals.items()),
             tuple(self.overloads.items()),
+            tuple(self.revoked),
         )
 
     def was_refused(self, hop: Hop, told: NotGranted) -> None:
         """Keep why; room that others only hold may be waited for, counted from the first refusal."""
         self.not_granted[hop.deployment] = told.reason
         self.overloads.pop(hop.deployment, None)
+        self.revoked.pop(hop.deployment, None)
+        if told.revoked:
+            self.refusals.pop(hop.deployment, None)
+            self.revoked[hop.deployment] = None
         refusal, overload, wait_s = told.refusal, told.overload, 0.0
         if refusal is not None:
             self.refusals[hop.deployment] = refusal
@@ -255,7 +263,7 @@ class _Run:
 
     def was_granted(self, hop: Hop) -> None:
         """What was refused before is so no longer."""
-        for refused in (self.not_granted, self.refusals, self.overloads, self.busy_until_s):
+        for refused in (self.not_granted, self.refusals, self.overloads, self.revoked, self.busy_until_s):
             refused.pop(hop.deployment, None)
 
     def has_failed(self, hop: Hop, failure: Failure) -> None:
@@ -387,7 +395,7 @@ def _hop(
         if failure is _LAPSED and not has_lapsed:
             has_lapsed = True
             continue
-        if failure.rule.remedy is Remedy.STOP:
+        if failure.rule.remedy is Remedy.STOP and not failure.others_may_serve:
             return state.end(End.CANCELLED if failure.kind is FailureKind.CANCELLED else End.EXHAUSTED)
         if failure.fresh_connection_helps and not fresh_connection:
             fresh_connection = True

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from modelrouter.core.request import Request
 
 __all__ = [
+    "REVOKED",
     "Candidate",
     "Compiled",
     "Decision",
@@ -53,6 +54,9 @@ __all__ = [
     "layers_for",
 ]
 
+CUT_OFF = "cut-off"
+REVOKED = "revoked"
+"""The layer and the rule of a verdict about what was revoked."""
 BYTES_PER_TOKEN = 4  # a common rule of thumb for English; only an expectation, never a bound
 
 
@@ -153,6 +157,10 @@ def decide(
         if out_of_reach is not None:
             judgement = Judgement(Outcome.REFUSED, out_of_reach, f"{name}.endpoint", remedy=f"a way to call `{name}`")
             verdicts.append(Verdict(name, "wire", Level.CONFIG, "endpoint", judgement))
+        cut_off = moment.revoked.get(name)
+        if cut_off is not None:
+            judgement = Judgement(Outcome.REFUSED, cut_off, remedy=f"`modelrouter restore` of what cut off `{name}`")
+            verdicts.append(Verdict(name, CUT_OFF, Level.CONFIG, REVOKED, judgement))
         subject = Subject(world.deployments[name], world, calendar)
         foreign = _foreign_history(request, route, subject)
         verdicts.extend(foreign)
@@ -164,6 +172,7 @@ def decide(
         if (
             row.refusals
             or out_of_reach is not None
+            or cut_off is not None
             or any(each.refuses for each in (*foreign, *judged))
             or most is None
         ):

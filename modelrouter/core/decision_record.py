@@ -184,6 +184,8 @@ def _note_moment(record: Record, frame: Frame, moment: Moment) -> None:
         record["first_token_s"] = moment.first_token_s
     if moment.unavailable:
         record["unavailable"] = moment.unavailable
+    if moment.revoked:
+        record["revoked"] = moment.revoked
     if moment.unhealthy:
         record["unhealthy"] = moment.unhealthy
     if moment.is_stream:
@@ -274,6 +276,7 @@ def _recorded(  # noqa: PLR0917 - as above
             now_s=record["at"],
             seed=call_id,
             unavailable=get("unavailable", {}),
+            revoked=get("revoked", {}),
             unhealthy=get("unhealthy", {}),
             in_flight=get("in_flight", {}),
             latency_s=get("latency_s", {}),

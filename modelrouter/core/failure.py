@@ -146,6 +146,7 @@ class Failure:
         fresh_connection_helps: a reused connection closed before any byte: one quiet retry on a fresh one is due.
         other_key_helps: it speaks against the key alone, and the deployment has another that is in use: one more
             attempt with that is due.
+        others_may_serve: we interrupted it, and not whoever waits: another candidate may still answer.
         text: content received before the failure.
     """
 
@@ -157,6 +158,7 @@ class Failure:
     usage: Usage | None = None
     fresh_connection_helps: bool = False
     other_key_helps: bool = False
+    others_may_serve: bool = False
     text: str = ""
 
     @property

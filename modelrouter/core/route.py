@@ -133,6 +133,7 @@ class Moment:
         first_token_s: how long first content took, likewise.
         is_stream: whether the answer is wanted piece by piece, so that the first content is what somebody waits for.
         observed_output_tokens: mean output length per deployment, for expected cost.
+        revoked: deployments that are cut off, and by what. It may lag behind the ledger a little: the reserve decides.
     """
 
     now_s: float
@@ -144,3 +145,4 @@ class Moment:
     first_token_s: Mapping[str, float] = field(default_factory=dict)
     is_stream: bool = False
     observed_output_tokens: Mapping[str, float] = field(default_factory=dict)
+    revoked: Mapping[str, str] = field(default_factory=dict)

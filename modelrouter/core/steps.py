@@ -79,12 +79,14 @@ class NotGranted:
     Attributes:
         refusal: what the budget said, where it was one.
         overload: where it was the deployment that has no room.
+        revoked: it is cut off.
     """
 
     reason: str
     at_s: float
     refusal: Refusal | None = None
     overload: Overload | None = None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

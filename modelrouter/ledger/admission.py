@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelrouter.core.assurance.revocations import revoked_by
 from modelrouter.core.budget import admit
 from modelrouter.core.budget_text import refusal_text
 from modelrouter.errors import (
@@ -12,6 +13,7 @@ from modelrouter.errors import (
     DuplicateRequestError,
     LedgerError,
     LedgerUnavailableError,
+    RevokedError,
 )
 from modelrouter.ledger.chain import call_digest
 from modelrouter.ledger.endings import in_parts
@@ -119,6 +121,10 @@ class Admission:
             return LedgerError(f"reservation `{name}` is in the ledger already")
         if self._refusing is not None:
             return self._refusing
+        if self._memory.revocations:
+            revocation = revoked_by(wanted.marks, self._memory.revocations, self._page.at_us)
+            if revocation is not None:
+                return RevokedError(revocation.sentence(wanted.marks))
         amount = booked_amount(wanted.bound.nano_usd, name)
         if subject is None:
             return LedgerError("the ledger cannot hold this entry (its names, tags or policies are not all text)")

@@ -8,6 +8,7 @@ it is done again with a look at what is there. Whatever fails beyond that is wri
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Final
 
 from modelrouter.errors import LedgerError, LedgerUnavailableError
@@ -23,6 +24,7 @@ from modelrouter.ledger.transaction import Transaction, read_state
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget
     from modelrouter.ledger.access import Access
     from modelrouter.ledger.operations import Operation
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Book"]
 
+log: Final = logging.getLogger(__name__)
+
 MARGIN: Final = 0.1
 """The part of a lease that is kept back: for the time between the question and the first byte."""
+LOOK_S: Final = 2.0
+"""How long, while something of ours is pending, it may take to see who was cut off."""
 
 
 class Book:
@@ -63,7 +69,9 @@ class Book:
         self._is_configured = False
         self._granted: set[str] = set()
         self._doubtful: set[str] = set()
-        self._renewed_s = float("-inf")
+        self._renewed_s = self._looked_s = float("-inf")
+        self._watchers: list[Callable[[Sequence[Revocation]], None]] = []
+        self._told = 0
         self.tag_keys = 0
         """How often keys of personal tags had been made or deleted, as of our last batch."""
 
@@ -93,15 +101,38 @@ class Book:
             return None
         return max(self._renewed_s + self._lease_s / 3 - self._elapsed(), 0.0)
 
+    def tend_in_s(self) -> float | None:
+        """In how many seconds an empty batch is due: as a sign of life, or to see who was cut off."""
+        renew_in_s = self.renew_in_s()
+        return None if renew_in_s is None else min(renew_in_s, max(self._looked_s + LOOK_S - self._elapsed(), 0.0))
+
+    def watch(self, told: Callable[[Sequence[Revocation]], None]) -> None:
+        """Say so whenever a batch finds that others are cut off than before; by the thread that writes."""
+        self._watchers.append(told)
+
     # --- a batch --------------------------------------------------------------------------------------------------
 
     def write(
         self, operations: Sequence[Operation], *, repeats: int, give_up_at: Callable[[], float]
     ) -> list[Exception | None]:
         """Write a batch, see `writer.Book`."""
-        if not any(operations) and self.renew_in_s() != 0.0:
+        if not any(operations) and self.tend_in_s() != 0.0:
             return [None] * len(operations)
-        return self._access.attempt(lambda: self._batch(operations, repeats), give_up_at)
+        outcomes = self._access.attempt(lambda: self._batch(operations, repeats), give_up_at)
+        self._tell()
+        return outcomes
+
+    def _tell(self) -> None:
+        """Tell who is cut off, if that has changed since it was told."""
+        memory = self._memory
+        if memory is None or memory.revoked == self._told:
+            return
+        self._told = memory.revoked
+        for told in tuple(self._watchers):
+            try:
+                told(memory.revocations)
+            except Exception:
+                log.exception("whoever watches the ledger raised")
 
     def _batch(self, operations: Sequence[Operation], repeats: int) -> list[Exception | None]:
         batch = Batch(operations, repeats)
@@ -144,6 +175,7 @@ class Book:
                 self._doubt(batch)
             self._give_up(session, keep_open=is_of_a_row)
             raise
+        self._looked_s = begun_s
         self._conclude(batch)
         return outcomes
 
@@ -169,7 +201,9 @@ class Book:
         if moment.at_us >= memory.changes_us:
             memory.begin_generation()
         self._look_at_lease(session, memory)
-        return Transaction(session, memory, state, self._identity, moment.at_us, moment.fault)
+        transaction = Transaction(session, memory, state, self._identity, moment.at_us, moment.fault)
+        transaction.look()
+        return transaction
 
     def _look_at_lease(self, session: Session, memory: Memory) -> None:
         """After our lease may have lapsed, see which of our reservations still stand."""

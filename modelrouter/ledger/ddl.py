@@ -34,5 +34,5 @@ def begin_state() -> tuple[str, ...]:
     """What stands in an empty book."""
     return (
         f"INSERT INTO meta (name, value) VALUES ('format', '{FORMAT}'), ('schema_version', '{VERSION}')",  # noqa: S608 - our own words
-        "INSERT INTO state (one, seq, at_us, budgets, tag_keys, first_seq) VALUES (1, 0, 0, '', 0, 1)",
+        "INSERT INTO state (one, seq, at_us, budgets, tag_keys, revoked, first_seq) VALUES (1, 0, 0, '', 0, 0, 1)",
     )

@@ -28,6 +28,7 @@ from modelrouter.ledger.tallies import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget
     from modelrouter.ledger.derive import RollupKey
     from modelrouter.ledger.session import Column, Session
@@ -185,6 +186,7 @@ class Memory:
         writer: our row in `writers`; 0 before we have signed in.
         written: our lines; `head` is the hash of the last, and `checked` how many a checkpoint has named.
         budgets: in force, by their rows; `digest` is what `state` said of them. None: to be read.
+        revocations: who is cut off, as of `revoked`, which counts the changes. -1: to be read.
         held: our own reservations without an end, by their ids.
     """
 
@@ -201,6 +203,8 @@ class Memory:
         """When the next lease of somebody else will have lapsed, as far as we know."""
         self.digest: str | None = None
         self.budgets: dict[int, Budget] = {}
+        self.revocations: tuple[Revocation, ...] = ()
+        self.revoked = -1
         self.held: dict[str, Held] = {}
         self.pots: dict[tuple[int, str], Pot] = {}
         self.by_account: dict[int, Pot] = {}

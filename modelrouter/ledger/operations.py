@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget
     from modelrouter.ports import Correction, Document, RefusedCalls, Reservation, Resolution
 
-__all__ = ["ApplyBudgets", "Corrections", "DeleteKey", "MakeKey", "Operation", "Refusals"]
+__all__ = ["ApplyBudgets", "Corrections", "DeleteKey", "MakeKey", "Operation", "Refusals", "Restore", "Revoke"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,24 @@ class DeleteKey:
     found: bool = False
 
 
+@dataclass(slots=True)
+class Revoke:
+    """Cut something off; `entry` is afterwards the line that says so."""
+
+    revocation: Revocation
+    entry: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Undo the revocations of some lines; all of them or none."""
+
+    entries: tuple[int, ...]
+    reason: str
+
+
 Operation: TypeAlias = (
     "Reservation | Resolution | tuple[Document, ...] | ApplyBudgets | Corrections | Refusals | MakeKey | DeleteKey"
+    " | Revoke | Restore"
 )
 """A tuple is documents to keep; an empty one asks for nothing, and is answered when all before it was."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.attempts import FailureKind, Phase
     from modelrouter.core.bounds import Bound
     from modelrouter.core.budget import Budget
@@ -155,6 +156,21 @@ class Ledger(LedgerStore, Protocol):
         """Book what attempts turned out to have cost; all of them or none.
 
         Errors: `LedgerError` (no such attempt, or it has no end yet), `LedgerUnavailableError`.
+        """
+        ...
+
+    def revoke(self, revocation: Revocation) -> int:
+        """Cut something off; blocks until it is durable.
+
+        Returns:
+            the number of the line that says so; from then on nothing is reserved for it.
+        """
+        ...
+
+    def restore(self, entries: Sequence[int], reason: str = "") -> None:
+        """Undo the revocations of these lines, all of them or none; blocks until that is durable.
+
+        Errors: `LedgerError` (one of them is not in force), `LedgerUnavailableError`.
         """
         ...
 

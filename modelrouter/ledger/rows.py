@@ -83,6 +83,8 @@ class EntryKind(enum.Enum):
     CHECKPOINT = "checkpoint"
     ARCHIVE = "archive"
     KEY_DELETED = "key_deleted"
+    REVOKE = "revoke"
+    RESTORE = "restore"
     DOCUMENTS = "documents"
     REFUSED = "refused"
 

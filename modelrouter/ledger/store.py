@@ -7,20 +7,23 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from modelrouter.ledger import reads, reports
+from modelrouter.errors import RequestError
+from modelrouter.ledger import cutting_off, reads, reports
 from modelrouter.ledger.book import Book
+from modelrouter.ledger.chain import canonical_text
 from modelrouter.ledger.forking import watch
 from modelrouter.ledger.in_force import in_force
 from modelrouter.ledger.leases import heads
 from modelrouter.ledger.moments import elapsed_of
-from modelrouter.ledger.operations import ApplyBudgets, Corrections, DeleteKey, Refusals
+from modelrouter.ledger.operations import ApplyBudgets, Corrections, DeleteKey, Refusals, Restore, Revoke
 from modelrouter.ledger.spool import Countdown, Spool, orphans
 from modelrouter.ledger.tag_keys import TagKeys, done_in_time
 from modelrouter.ledger.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget, Position
     from modelrouter.ledger.access import Access
     from modelrouter.ledger.records import AttemptRow, BookedCall, Totals
@@ -139,6 +142,44 @@ class StoredLedger:
             LedgerUnavailableError: it could not be written, or not in time.
         """
         done_in_time(lambda done: self._writer.submit(ApplyBudgets(tuple(budgets)), done), APPLY_WAIT_S)
+
+    # --- cutting off ------------------------------------------------------------------------------------------------
+
+    def revoke(self, revocation: Revocation) -> int:
+        """Cut something off; the number of the line that says so. Its id, beginning and end are the book's.
+
+        When this returns, no later reservation of any process in this book goes to it.
+
+        Raises:
+            RequestError: its name or reason cannot be written down.
+            LedgerUnavailableError: it could not be written.
+        """
+        try:
+            canonical_text(revocation.content())
+        except TypeError:
+            raise RequestError("the reason of a revocation must be text that can be written as UTF-8") from None
+        operation = Revoke(revocation)
+        done_in_time(lambda done: self._writer.submit(operation, done), 3 * self._lock_wait_s)
+        return operation.entry
+
+    def restore(self, entries: Sequence[int], reason: str = "") -> None:
+        """Undo the revocations of these lines; all of them or none.
+
+        Raises:
+            LedgerError: one of them is not in force.
+            LedgerUnavailableError: it could not be written.
+        """
+        operation = Restore(tuple(entries), reason)
+        done_in_time(lambda done: self._writer.submit(operation, done), 3 * self._lock_wait_s)
+
+    def revoked(self) -> Sequence[Revocation]:
+        """Everything that is cut off and was not restored, oldest first."""
+        with self.reading() as session:
+            return cutting_off.revocations(session)
+
+    def watch(self, told: Callable[[Sequence[Revocation]], None]) -> None:
+        """Say so whenever a batch finds that others are cut off than before; by the thread that writes."""
+        self._book.watch(told)
 
     # --- personal tags --------------------------------------------------------------------------------------------
 

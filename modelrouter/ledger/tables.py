@@ -10,10 +10,10 @@ its amount later `corrects` it. A line of the kind `documents` names what its ba
 The others are derived, so that nobody has to add up the whole book to admit one call: `pending` holds the reservations
 without an end, `accounts` the balances of budgets, `rollups` the sums of reports by hour, `budgets` the definitions in
 force, `leases` who is alive (0: ended, with nothing pending), its head, and how much of it a checkpoint has named
-(`checked`), and `state` the one row that every writing transaction locks. `leases.is_open` is 1 while a writer lives or
-has lines that no checkpoint has named: a column of its own, because each batch changes the others, and would write an
-index over them too. The auditor derives them anew and compares. `tag_keys` holds the keys of personal tags: deleting
-one makes its hashes nobody's.
+(`checked`), `revocations` who is cut off, and `state` the one row that every writing transaction locks.
+`leases.is_open` is 1 while a writer lives or has lines that no checkpoint has named: a column of its own, because each
+batch changes the others, and would write an index over them too. The auditor derives them anew and compares. `tag_keys`
+holds the keys of personal tags: deleting one makes its hashes nobody's.
 """
 
 from __future__ import annotations
@@ -162,6 +162,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
         "checked INT NOT NULL",
         "is_open INT NOT NULL",
     ),
+    "revocations": ("entry INT PRIMARY KEY NOT NULL", "at_us INT NOT NULL", "content TEXT NOT NULL"),
     "tag_keys": ("tag TEXT PRIMARY KEY NOT NULL", "secret TEXT NOT NULL", "at_us INT NOT NULL"),
     "state": (
         "one INT PRIMARY KEY NOT NULL CHECK (one = 1)",
@@ -169,6 +170,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
         "at_us INT NOT NULL",
         "budgets TEXT NOT NULL",
         "tag_keys INT NOT NULL",
+        "revoked INT NOT NULL",
         "first_seq INT NOT NULL",
     ),
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from modelrouter.errors import BudgetMismatchError, LedgerError
 from modelrouter.ledger.admission import Admission
 from modelrouter.ledger.chain import canonical_text, text_digest
+from modelrouter.ledger.cutting_off import restore, revocations, revoke
 from modelrouter.ledger.definitions import differing
 from modelrouter.ledger.endings import Endings, in_parts
 from modelrouter.ledger.in_force import in_force, put_in_force
@@ -25,7 +26,7 @@ from modelrouter.ledger.leases import (
     lapsed_writers,
     renew,
 )
-from modelrouter.ledger.operations import Corrections, DeleteKey, MakeKey, Refusals
+from modelrouter.ledger.operations import Corrections, DeleteKey, MakeKey, Refusals, Restore, Revoke
 from modelrouter.ledger.page import Page
 from modelrouter.ledger.refused import REFUSED, refused_content
 from modelrouter.ports import Reservation, Resolution
@@ -49,22 +50,27 @@ NOT_ADOPTED: Final = ""
 class State:
     """The row that every transaction locks."""
 
-    __slots__ = ("at_us", "budgets", "first_seq", "seq", "tag_keys")
+    __slots__ = ("at_us", "budgets", "first_seq", "revoked", "seq", "tag_keys")
 
-    def __init__(self, seq: int, at_us: int, budgets: str, tag_keys: int, first_seq: int) -> None:
+    def __init__(  # noqa: PLR0917 - the columns of the row
+        self, seq: int, at_us: int, budgets: str, tag_keys: int, revoked: int, first_seq: int
+    ) -> None:
         self.seq = seq
         self.at_us = at_us
         self.budgets = budgets
         self.tag_keys = tag_keys
+        self.revoked = revoked
         self.first_seq = first_seq
 
 
 def read_state(session: Session) -> State:
     """The row as it is now."""
-    ((seq, at_us, budgets, tag_keys, first_seq),) = session.rows(
-        "SELECT seq, at_us, budgets, tag_keys, first_seq FROM state"
+    ((seq, at_us, budgets, tag_keys, revoked, first_seq),) = session.rows(
+        "SELECT seq, at_us, budgets, tag_keys, revoked, first_seq FROM state"
     )
-    return State(int(seq or 0), int(at_us or 0), str(budgets), int(tag_keys or 0), int(first_seq or 0))
+    return State(
+        int(seq or 0), int(at_us or 0), str(budgets), int(tag_keys or 0), int(revoked or 0), int(first_seq or 0)
+    )
 
 
 class Transaction:
@@ -120,6 +126,26 @@ class Transaction:
     def granted(self) -> Sequence[str]:
         """Reservations that were admitted."""
         return () if self._admission is None else tuple(self._admission.granted)
+
+    # --- who is cut off --------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Read who is cut off, if that has changed since we read it last."""
+        memory = self._memory
+        if memory.revoked != self.state.revoked:
+            memory.revocations = revocations(self._session)
+            memory.revoked = self.state.revoked
+
+    def cut_off(self, operation: Revoke | Restore) -> Exception | None:
+        """Revoke or restore; what is reserved in this transaction, and after it, goes by it already."""
+        before = self.page.written
+        if isinstance(operation, Revoke):
+            revoke(self._session, self.page, operation)
+        elif (refused := restore(self._session, self.page, operation)) is not None:
+            return refused
+        self.state.revoked += self.page.written - before
+        self.look()
+        return None
 
     # --- budgets --------------------------------------------------------------------------------------------------
 
@@ -233,6 +259,8 @@ class Transaction:
             return self._make_key(operation.tag)
         if isinstance(operation, DeleteKey):
             return self._delete_key(operation)
+        if isinstance(operation, Revoke | Restore):
+            return self.cut_off(operation)
         return None
 
     def _keep(self, documents: Sequence[Document]) -> Exception | None:
@@ -296,8 +324,8 @@ class Transaction:
         if page.has_lines:
             state.seq, state.at_us = page.seq, page.at_us
         session.send(
-            "UPDATE state SET seq = ?, at_us = ?, budgets = ?, tag_keys = ?",
-            (state.seq, state.at_us, state.budgets, state.tag_keys),
+            "UPDATE state SET seq = ?, at_us = ?, budgets = ?, tag_keys = ?, revoked = ?",
+            (state.seq, state.at_us, state.budgets, state.tag_keys, state.revoked),
         )
 
     def keep(self) -> None:

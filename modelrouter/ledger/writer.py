@@ -14,7 +14,7 @@ not for two. Every operation is answered exactly once:
 - with `LedgerUnavailableError` at once, after the writer was closed or died.
 
 A reservation that a budget is too busy for may wait here (`parking`) before it is answered. While something of ours is
-pending, the thread gives a sign of life now and then, so that our lease does not lapse.
+pending, the thread gives a sign of life now and then, so that our lease does not lapse, and sees who was cut off.
 """
 
 from __future__ import annotations
@@ -81,8 +81,11 @@ class Book(Protocol):
         """
         ...
 
-    def renew_in_s(self) -> float | None:
-        """In how many seconds a sign of life is due, which an empty `write` gives; None: nothing of ours is pending."""
+    def tend_in_s(self) -> float | None:
+        """In how many seconds an empty `write` is due: as a sign of life, or to see who was cut off.
+
+        None: nothing of ours is pending.
+        """
         ...
 
     def close(self, give_up_at: float) -> None:
@@ -248,14 +251,14 @@ class Writer:
         if self._closing_at is not None:
             left_s = max(self._closing_at - time.monotonic(), 0.0)
             return min(self._retry_s, left_s) if self._kept else 0.0
-        renew_in_s = self._book.renew_in_s()
-        if renew_in_s is not None:
-            renew_in_s = max(renew_in_s, self._tend_at - time.monotonic(), 0.0)
-        waits = (self._retry_s if self._kept else None, self._parking.wake_in_s(), renew_in_s)
+        tend_in_s = self._book.tend_in_s()
+        if tend_in_s is not None:
+            tend_in_s = max(tend_in_s, self._tend_at - time.monotonic(), 0.0)
+        waits = (self._retry_s if self._kept else None, self._parking.wake_in_s(), tend_in_s)
         return min((each for each in waits if each is not None), default=None)
 
     def _is_tending(self) -> bool:
-        return self._book.renew_in_s() == 0.0 and time.monotonic() >= self._tend_at
+        return self._book.tend_in_s() == 0.0 and time.monotonic() >= self._tend_at
 
     def _write(self, items: list[_Item], waited: list[Parked]) -> None:
         self._in_hand = [*((each.reservation, each.done) for each in waited), *items]

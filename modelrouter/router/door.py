@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from modelrouter.errors import ClosedError, ConfigError, LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Any, Unpack
 
     from modelrouter.config import Config
     from modelrouter.config.setup import Setup
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Position
     from modelrouter.core.decision import Decision
     from modelrouter.core.request import Message, Request
@@ -130,6 +131,7 @@ class Router:
         self._engine_now: Engine | None = None
         self._finalizer: weakref.finalize[[Engine, float], Router] | None = None
         self._closed = False
+        self._drills: list[tuple[Revocation, ...]] = []
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -153,6 +155,7 @@ class Router:
             CeilingError: candidates are kept out by the ceiling alone.
             BudgetExceededError: a budget is spent; says until when. Do not retry before that.
             BudgetBusyError: a budget is held by calls under way; try again later, or set `when_reserved`.
+            RevokedError: somebody is kept out by a revocation alone, and nobody else is left. A NoRouteError.
             AttemptsExhaustedError: all that were permitted were tried, and failed.
             DeadlineExceededError: time ran out.
             LedgerUnavailableError: the book cannot be written, so nothing was sent.
@@ -215,6 +218,7 @@ class Router:
             RequestError: an argument is wrong.
         """
         engine = self._engine()
+        engine.read_revoked()
         epoch = engine.epoch
         request = epoch.question(route, options) if prompt is None else epoch.request(route, prompt, options)
         return epoch.decide(request, engine.moment(epoch, "explain", epoch.route(route).candidates))
@@ -229,6 +233,28 @@ class Router:
 
         engine = self._engine()
         return standing(self._epoch.setup, engine.ledger.positions(), int(self._clock.now_s() * 1_000_000))
+
+    @contextlib.contextmanager
+    def losing(self, *names: str) -> Iterator[None]:
+        """A drill: inside, this Router works as if these were revoked in every role, for all its threads and tasks.
+
+        Nothing is written to the ledger but the attempts elsewhere, other Routers notice nothing, and calls under way
+        go on. Drills may be nested, and overlap. `with router.losing("anthropic"):` works in async code too.
+
+        Args:
+            names: vendors, models or deployments; where several have a name, as `vendor:mistral`.
+
+        Raises:
+            RequestError: a name means nothing, or several things.
+        """
+        from modelrouter.router.cutting_off import drill
+
+        lost = drill(names, self._epoch.setup.world)
+        self._drills.append(lost)
+        try:
+            yield
+        finally:
+            self._drills.remove(lost)
 
     # --- living ---------------------------------------------------------------------------------------------------
 
@@ -370,8 +396,10 @@ class Router:
             lanes={**open_lanes(setup), **self._parts.transports},
             clock=self._clock,
             events=self._events,
+            drills=self._drills,
         )
         engine.introduce(self._epoch)
+        engine.read_revoked()
         self._finalizer = weakref.finalize(self, _close_quietly, engine, self._parts.close_timeout_s)
         return engine
 

@@ -38,11 +38,12 @@ from modelrouter.core.attempts import (
 from modelrouter.core.decision import day_of
 from modelrouter.core.money import usd_from_nano
 from modelrouter.core.subject import Calendar, Subject
-from modelrouter.errors import BudgetError, ModelRouterError
+from modelrouter.errors import BudgetError, ModelRouterError, RevokedError
 from modelrouter.ledger.waiting import reserve_durably
 from modelrouter.ports import Delta, Reservation, Resolution, StreamEnd
 from modelrouter.router.bookings import call_record, new_call_id, release, stored_tags
 from modelrouter.router.conversation import marked_answer, messages_for
+from modelrouter.router.cutting_off import Flight
 from modelrouter.router.judging import Judge
 from modelrouter.router.outcome import broken_error, error_of, refusal_error
 from modelrouter.router.pauses import shortened, with_jitter
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from modelrouter.core.pricing import Usage
     from modelrouter.core.request import Request
     from modelrouter.errors import StreamBrokenError
-    from modelrouter.ports import Answer, Call, CallRecord, Endpoint, OpenStream
+    from modelrouter.ports import Answer, Call, CallRecord, Endpoint, OpenStream, Transport
     from modelrouter.router.engine import Engine
     from modelrouter.router.epoch import Epoch
     from modelrouter.router.traffic import Pass
@@ -192,6 +193,11 @@ class Drive:
             return result
         return step
 
+    @property
+    def marks(self) -> frozenset[str]:
+        """By what the deployment that was sent to last can be cut off."""
+        return self._marks(self._sent_to) if self._sent_to else frozenset()
+
     def give_up(self, failure: Failure) -> Result:
         """End a stream that is being handed out: book it without waiting. The caller closes `opened`."""
         step: Step
@@ -288,9 +294,9 @@ class Drive:
     async def _reserve(self, step: Reserve) -> Outcome:
         """First room at the deployment, then money: room is a matter of this process, money is taken from others."""
         self.engine.check_open()
-        refused = self._refused_now(step)
-        if refused:
-            return NotGranted(refused, self._now_s())
+        refused = self._not_permitted(step)
+        if refused is not None:
+            return refused
         traffic, until_s = self.engine.traffic, self._now_s() + step.wait_s
         entry = await traffic.enter(
             step.hop.deployment,
@@ -312,8 +318,8 @@ class Drive:
         return told
 
     async def _reserve_money(self, step: Reserve, wait_s: float) -> Outcome:
-        if step.wait_s > 0 and (refused := self._refused_now(step)):  # it may have waited for room
-            return NotGranted(refused, self._now_s())
+        if step.wait_s > 0 and (refused := self._not_permitted(step)) is not None:  # it may have waited for room
+            return refused
         if self._record is None:
             self._record = await self._new_record()
         setup = self._epoch.setup
@@ -329,11 +335,14 @@ class Drive:
             price=step.hop.price,
             developer=setup.developer_of(deployment),
             wait_s=wait_s,
+            marks=self._marks(deployment.id),
         )
         try:
             await reserve_durably(self.engine.ledger, reservation, if_late=release(reservation, self._now_s()))
         except BudgetError as error:
             return NotGranted(error.message, self._now_s(), error.refusal)
+        except RevokedError as error:
+            return NotGranted(error.message, self._now_s(), revoked=True)
         return Granted(reservation.reservation_id, self._now_s())
 
     async def _new_record(self) -> CallRecord:
@@ -345,6 +354,20 @@ class Drive:
         else:
             tags = stored_tags(given, setup.tags, pseudonym)
         return call_record(self.call_id, self._request, self.decision, self._epoch, tags)
+
+    def _not_permitted(self, step: Reserve) -> NotGranted | None:
+        """Policy, reach and revocations, asked again before each hop."""
+        why = self._why_revoked(step.hop.deployment)
+        if why:
+            return NotGranted(why, self._now_s(), revoked=True)
+        refused = self._refused_now(step)
+        return NotGranted(refused, self._now_s()) if refused else None
+
+    def _why_revoked(self, deployment: str) -> str:
+        return self.engine.why_revoked(self._epoch, deployment)
+
+    def _marks(self, deployment: str) -> frozenset[str]:
+        return self._epoch.exposure(deployment, self.engine.clock.now_s()).marks
 
     def _refused_now(self, step: Reserve | Send) -> str:
         """Policy and reach, asked again before each hop and each sending."""
@@ -362,8 +385,19 @@ class Drive:
         is_decided = is_as_decided(entry.endpoint, self._endpoint(step.hop.deployment))
         if not is_decided or not self.engine.ledger.holds(step.reservation) or self._refused_now(step):
             return Lapsed(self._now_s())  # it may have waited for money
-        call = self._call(step, entry)
-        entry.sent_s, self._sent_to = self._now_s(), step.hop.deployment
+        call, flight = self._call(step, entry), Flight(self._marks(step.hop.deployment), self.engine.flights)
+        try:
+            async with flight:
+                if self._why_revoked(step.hop.deployment):  # asked last: from here on it is interrupted
+                    return Lapsed(self._now_s())
+                entry.sent_s, self._sent_to = self._now_s(), step.hop.deployment
+                return await self._exchange(lane, call)
+        except TimeoutError:
+            if not flight.why:
+                raise
+            return self._interrupted(flight.why)
+
+    async def _exchange(self, lane: Transport, call: Call) -> Outcome:
         try:
             if self._stream or call.endpoint.wire_stream:
                 opened = await lane.open(call)
@@ -374,6 +408,13 @@ class Drive:
         except BaseException:
             await self._let_go()
             raise
+
+    def _interrupted(self, why: str) -> Failed:
+        """The end of an attempt that a revocation interrupted: somebody else may still answer."""
+        usage, self.unjudged = self.unjudged, None
+        phase = Phase.SENT if usage is None and not self.first else Phase.ANSWERING
+        failure = Failure(FailureKind.CANCELLED, phase, f"interrupted: {why}", usage=usage, others_may_serve=True)
+        return Failed(failure, self._now_s())
 
     def _call(self, step: Send, entry: Pass) -> Call:
         """What the lane is asked for, with every limit of time that holds."""

@@ -8,6 +8,7 @@ reservations stay the parent's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -16,20 +17,24 @@ import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from modelrouter.core.assurance.aftermath import aftermath
 from modelrouter.core.budget_text import window_text
 from modelrouter.core.decision import Moment
 from modelrouter.core.failure import Blame
-from modelrouter.errors import ClosedError
+from modelrouter.errors import ClosedError, LedgerError
 from modelrouter.ports import Document
+from modelrouter.router.cutting_off import CutOff, hits
 from modelrouter.router.refusals import Refusals
 from modelrouter.router.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
     from modelrouter.config.setup import Setup
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.attempts import Attempt, Failure, Resolve
     from modelrouter.ports import Clock, Credential, Endpoint, EventSink, LedgerStore, Transport
+    from modelrouter.router.cutting_off import Flight
     from modelrouter.router.epoch import Epoch
     from modelrouter.router.loop_thread import LoopThread
     from modelrouter.router.streams import AsyncReplyStream
@@ -53,6 +58,7 @@ class Engine:
         lanes: Mapping[str, Transport],
         clock: Clock,
         events: EventSink,
+        drills: Collection[tuple[Revocation, ...]] = (),
     ) -> None:
         self.epoch = epoch
         self.ledger = ledger
@@ -71,6 +77,10 @@ class Engine:
         self.traffic = Traffic(epoch.setup, clock)
         self.refusals = Refusals(ledger, clock)
         self._ejected: dict[str, tuple[Endpoint, str]] = {}
+        self.cut_off = CutOff(drills)
+        self.flights: set[Flight] = set()
+        self._warned: set[str] = set()
+        ledger.watch(_telling(weakref.ref(self)))
 
     # --- what a decision reads ----------------------------------------------------------------------------------
 
@@ -81,11 +91,12 @@ class Engine:
             reason = self.out_of_reach(epoch.setup.endpoints[name])
             if reason:
                 unavailable[name] = reason
-        read = self.traffic.readings(candidates)
+        read, now_s = self.traffic.readings(candidates), self.clock.now_s()
         return Moment(
-            now_s=self.clock.now_s(),
+            now_s=now_s,
             seed=seed,
             unavailable=unavailable,
+            revoked=self.cut_off.among(epoch, candidates, now_s),
             unhealthy=read.tried_last,
             in_flight=read.in_flight,
             latency_s=read.latency_s,
@@ -135,6 +146,63 @@ class Engine:
         except (Exception, SystemExit):  # the latter would end the loop, and with it every call that it drives
             log.exception("the event sink raised")
 
+    # --- who is cut off -----------------------------------------------------------------------------------------
+
+    def why_revoked(self, epoch: Epoch, deployment: str) -> str:
+        """Why a deployment is cut off, as far as this process knows, or empty."""
+        return self.cut_off.why(epoch, deployment, self.clock.now_s())
+
+    def read_revoked(self) -> None:
+        """Ask the ledger who is cut off, where no transaction of ours may have told it; what cannot be read stays."""
+        with contextlib.suppress(LedgerError):
+            self.cut_off.by_ledger = tuple(self.ledger.revoked())
+
+    def revoked_now(self, revocations: Sequence[Revocation]) -> None:
+        """Others are cut off than before; from the ledger's thread, which goes on at once."""
+        self.cut_off.by_ledger = tuple(revocations)
+        threading.Thread(
+            target=self._follow, args=(self.cut_off.by_ledger,), name="modelrouter-revoked", daemon=True
+        ).start()
+
+    def _follow(self, revocations: Sequence[Revocation]) -> None:
+        """End what is under way where a revocation asks for it, then tell what is left."""
+        try:
+            self.interrupt(revocations)
+            self.tell_of_losses()
+        except Exception:
+            log.exception("what follows from a revocation could not be done")
+
+    def interrupt(self, revocations: Iterable[Revocation]) -> None:
+        """Interrupt calls under way to whoever is revoked with `abort_in_flight`."""
+        now_us = int(self.clock.now_s() * 1_000_000)
+        aborting = [each for each in revocations if each.abort_in_flight and each.holds(now_us)]
+        if not aborting:
+            return
+        for flight in tuple(self.flights):
+            for why in hits(flight.marks, aborting):
+                flight.interrupt(why)
+        with self._guard:
+            streams = list(self._streams)
+        for stream in streams:
+            for why in hits(stream.marks, aborting):
+                stream.interrupt(why)
+
+    def tell_of_losses(self) -> None:
+        """Report what revocations leave of each route; warn of each that has one vendor left or breaks a promise."""
+        epoch, now_s = self.epoch, self.clock.now_s()
+        setup = epoch.setup
+        revoked = self.cut_off.among(epoch, tuple(setup.world.deployments), now_s)
+        lost = list(aftermath(setup.routes, setup.world, revoked, now_s))
+        routes = [
+            {"route": each.route, "taken": list(each.taken), "left": list(each.left), "warning": each.warning}
+            for each in lost
+        ]
+        self._emit("revoked", {"deployments": revoked, "routes": routes})
+        for each in lost:
+            if each.warning and each.warning not in self._warned:
+                self._warned.add(each.warning)
+                log.warning("%s", each.warning)
+
     # --- what is under way --------------------------------------------------------------------------------------
 
     def call_began(self, loop: asyncio.AbstractEventLoop) -> bool:
@@ -156,7 +224,10 @@ class Engine:
         with self._guard:
             if not self.closed:
                 self._streams.add(stream)
-            return not self.closed
+            is_open = not self.closed
+        if is_open:
+            self.interrupt(self.cut_off.by_ledger)  # what was told while it was being opened
+        return is_open
 
     def _wait_for_calls(self, timeout_s: float) -> None:
         """Wait for the calls of other running loops: those of our own thread's loop cannot go on meanwhile."""
@@ -266,6 +337,17 @@ class Engine:
         self.ledger.abandon()
         for lane in self.lanes.values():
             lane.abandon()
+
+
+def _telling(engine: weakref.ref[Engine]) -> Callable[[Sequence[Revocation]], None]:
+    """What a ledger calls, which may outlive the Router."""
+
+    def tell(revocations: Sequence[Revocation]) -> None:
+        found = engine()
+        if found is not None and found.pid == os.getpid() and not found.closed:
+            found.revoked_now(revocations)
+
+    return tell
 
 
 def without_key(endpoint: Endpoint) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from modelrouter.config.canonical import static
 from modelrouter.config.grounds import grounds_of
 from modelrouter.core.adapting import grown
+from modelrouter.core.assurance.revocations import exposure_of
 from modelrouter.core.decision import compile_rows, day_of, decide, layers_for
 from modelrouter.core.decision_record import frame_of, record_of
 from modelrouter.core.grounds import layers_named
@@ -18,6 +19,7 @@ from modelrouter.core.grounds_text import text_of
 from modelrouter.core.history import history_of, without_marks
 from modelrouter.core.request import Request, as_long_as, measure, needs_of, normalise_messages
 from modelrouter.core.route import Objective
+from modelrouter.core.subject import Calendar, Subject
 from modelrouter.core.verdict import Precedents
 from modelrouter.errors import PolicyError, RequestError
 from modelrouter.router.arguments import (
@@ -34,12 +36,14 @@ from modelrouter.router.arguments import (
 from modelrouter.router.inspecting import Inspection
 from modelrouter.router.json_format import check_format
 from modelrouter.router.options import OWN_OPTIONS
+from modelrouter.router.revoked_file import RevokedFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
     from modelrouter.config.setup import Setup, Static
+    from modelrouter.core.assurance.revocations import Exposure
     from modelrouter.core.bounds import Size
     from modelrouter.core.decision import Compiled, Decision, Moment, Route
     from modelrouter.core.decision_record import Frame
@@ -65,7 +69,7 @@ class Epoch:
         inspectors: of the Router's caller, beside those that the config names.
 
     Raises:
-        ConfigError: an inspector has nothing that it could raise.
+        ConfigError: an inspector has nothing that it could raise, or a file of revocations cannot be read or proved.
         MissingDependencyError: an inspector's package is not installed.
     """
 
@@ -78,6 +82,8 @@ class Epoch:
         self._precedents: Precedents | None = None
         self._timeouts: dict[tuple[str, str], Timeouts] = {}
         self._frames: dict[tuple[str, tuple[str, ...], Needs, int], tuple[tuple[Layer, ...], Frame]] = {}
+        self._exposures: dict[str, tuple[date, Exposure]] = {}
+        self.revoked_file = RevokedFile(setup.revoked) if setup.revoked else None
 
     @cached_property
     def grounds(self) -> Static:
@@ -104,6 +110,16 @@ class Epoch:
             found = own.with_others(self.route(route).timeouts, self.setup.timeouts)
             self._timeouts[route, deployment] = found
         return found
+
+    def exposure(self, deployment: str, now_s: float) -> Exposure:
+        """By what a deployment can be cut off, on the day of a moment."""
+        today = day_of(now_s)
+        found = self._exposures.get(deployment)
+        if found is None or found[0] != today:
+            world = self.setup.world
+            found = today, exposure_of(Subject(world.deployments[deployment], world, Calendar(today)))
+            self._exposures[deployment] = found
+        return found[1]
 
     def request(self, route: str, prompt: str | Sequence[Message], options: Options) -> Request:
         """Check what a caller asks, and measure it.

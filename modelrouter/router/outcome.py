@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from modelrouter.core.attempts import End, FailureKind
 from modelrouter.core.budget_text import refusal_text
+from modelrouter.core.decision import REVOKED
 from modelrouter.core.money import format_usd, usd_from_nano
 from modelrouter.errors import (
     AttemptsExhaustedError,
@@ -16,6 +17,7 @@ from modelrouter.errors import (
     NoRouteError,
     OverloadedError,
     RequestError,
+    RevokedError,
     StreamBrokenError,
 )
 
@@ -30,15 +32,18 @@ CEILING_RULE = "request.cost_usd"
 
 
 def refusal_error(decision: Decision, call_id: str) -> ModelRouterError:
-    """Nobody is permitted: by the ceiling alone, or by rules."""
-    by_ceiling = [
-        name
-        for name in decision.considered
-        if (refusals := decision.refusals(name)) and all(each.rule == CEILING_RULE for each in refusals)
-    ]
-    if not by_ceiling:
-        return NoRouteError(decision.summary(), decision=decision, call_id=call_id)
-    return CeilingError(f"no bound fits under the ceiling: {decision.summary()}", decision=decision, call_id=call_id)
+    """Nobody is permitted: by the ceiling alone, because somebody is cut off, or by rules."""
+    if _are_kept_out_by(CEILING_RULE, decision):
+        message = f"no bound fits under the ceiling: {decision.summary()}"
+        return CeilingError(message, decision=decision, call_id=call_id)
+    kind = RevokedError if _are_kept_out_by(REVOKED, decision) else NoRouteError
+    return kind(decision.summary(), decision=decision, call_id=call_id)
+
+
+def _are_kept_out_by(rule: str, decision: Decision) -> bool:
+    """Whether somebody would be permitted but for this rule."""
+    found = (decision.refusals(name) for name in decision.considered)
+    return any(refusals and all(each.rule == rule for each in refusals) for refusals in found)
 
 
 def error_of(result: Result, decision: Decision, call_id: str) -> ModelRouterError | None:
@@ -86,7 +91,8 @@ def _kind_and_message(result: Result) -> tuple[type[ModelRouterError] | None, st
         case End.BROKEN:
             return StreamBrokenError, f"the stream broke after content had been handed out{spent}: {tried}"
         case End.NOT_GRANTED:
-            return NoRouteError, f"every candidate was refused at the moment of sending: {_not_granted(result)}"
+            kind = RevokedError if len(result.revoked) == len(result.not_granted) else NoRouteError
+            return kind, f"every candidate was refused at the moment of sending: {_not_granted(result)}"
         case End.CANCELLED:
             return AttemptsExhaustedError, f"the call was given up{spent}: {tried}"
         case End.BUDGET | End.OVERLOADED:

@@ -124,6 +124,11 @@ class AsyncReplyStream:
         self._first.clear()
         await self._end("the stream was closed")
 
+    @property
+    def marks(self) -> frozenset[str]:
+        """By what the deployment that it comes from can be cut off."""
+        return frozenset() if self._drive is None else self._drive.marks
+
     def interrupt(self, why: str) -> None:
         """Give the stream up, from any thread; whoever comes back for the next piece is told so."""
         loop = self._loop

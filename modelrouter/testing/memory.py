@@ -9,10 +9,11 @@ import secrets
 import threading
 import time
 from collections import defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
+from modelrouter.core.assurance.revocations import revoked_by
 from modelrouter.core.attempts import Billing
 from modelrouter.core.budget import Balance, Position, Spending, admit, charges, period_us, span_us
 from modelrouter.core.budget_text import refusal_text
@@ -25,12 +26,14 @@ from modelrouter.errors import (
     LedgerError,
     LedgerUnavailableError,
     RequestError,
+    RevokedError,
 )
 from modelrouter.ports import SpendRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget
     from modelrouter.ports import Clock, Committed, RefusedCalls, Reservation, Resolution
 
@@ -112,6 +115,9 @@ class MemoryLedger:
         self._requests: dict[str, str] = {}
         self._first_of_calls: dict[str, str] = {}
         self._tag_keys: dict[str, bytes] = {}
+        self._revoked: dict[int, Revocation] = {}
+        self._entries = 0
+        self._watchers: list[Callable[[Sequence[Revocation]], None]] = []
         self._now_s = time.time if clock is None else clock.now_s
         # A dropped stream is booked by the garbage collector, whoever holds the lock: such an end waits for its turn.
         self._guard = threading.RLock()
@@ -155,6 +161,39 @@ class MemoryLedger:
         """Resolve a reservation, once."""
         self._ends.append((resolution, done or _unheard))
         self._take_ends()
+
+    def revoke(self, revocation: Revocation) -> int:
+        """Cut something off from now on; a number for `restore`."""
+        with self._alone():
+            self._entries += 1
+            entry = self._entries
+            self._revoked[entry] = replace(revocation, id=f"entry {entry}", from_us=self._now_us())
+        self._tell()
+        return entry
+
+    def restore(self, entries: Sequence[int], reason: str = "") -> None:
+        """Undo revocations, all of them or none.
+
+        Raises:
+            LedgerError: one of them is not in force.
+        """
+        del reason
+        with self._alone():
+            missing = [entry for entry in entries if entry not in self._revoked]
+            if missing:
+                raise LedgerError(f"entry {missing[0]} is no revocation in force")
+            for entry in entries:
+                del self._revoked[entry]
+        self._tell()
+
+    def revoked(self) -> Sequence[Revocation]:
+        """All that were not restored, oldest first."""
+        with self._guard:
+            return tuple(self._revoked.values())
+
+    def watch(self, told: Callable[[Sequence[Revocation]], None]) -> None:
+        """Say so at once whenever somebody is revoked or restored."""
+        self._watchers.append(told)
 
     def positions(self) -> Sequence[Position]:
         """Where each budget stands now, for every scope that has spent anything in its window."""
@@ -215,6 +254,9 @@ class MemoryLedger:
         if name in self._booked:
             return LedgerError(f"reservation `{name}` exists already")
         booked = _Booked(reservation, self._now_us())
+        revocation = revoked_by(reservation.marks, self._revoked.values(), booked.at_us)
+        if revocation is not None:
+            return RevokedError(revocation.sentence(reservation.marks))
         positions = [
             self._position(budget, scope, booked.at_us) for budget, scope in charges(self._budgets, booked.spending)
         ]
@@ -287,6 +329,10 @@ class MemoryLedger:
                     self._is_writing = False
             done(error)
             self._retry()
+
+    def _tell(self) -> None:
+        for told in self._watchers:
+            told(self.revoked())
 
     # --- waiting --------------------------------------------------------------------------------------------------
 

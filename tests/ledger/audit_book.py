@@ -310,7 +310,7 @@ class HonestBook:
         ])  # fmt: skip
         in_force = f"[{','.join(sorted(each.definition for each in self.in_force))}]"
         has_budgets = any(each["kind"] == "budgets" for each in self.lines)
-        add("state", [(1, len(self.lines), self.at_us, sha256(in_force) if has_budgets else "", 0, 1)])
+        add("state", [(1, len(self.lines), self.at_us, sha256(in_force) if has_budgets else "", 0, 0, 1)])
 
     def pending(self) -> list[dict[str, Any]]:
         """Reservations without an end."""

@@ -31,6 +31,7 @@ from tests.ledger.builders import (
     resolve,
     timed_out,
 )
+from tests.ledger.cut_off_conformance import CutOffConformance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     )
 
 
-class LedgerConformance(BudgetConformance):
+class LedgerConformance(BudgetConformance, CutOffConformance):
     """The rules of a ledger."""
 
     @pytest.fixture

@@ -32,6 +32,7 @@ from tests.ledger.builders import (
     resolve,
     timed_out,
 )
+from tests.ledger.cut_off_conformance import SharedCutOffConformance
 from tests.ledger.lease_conformance import LeaseConformance
 from tests.ledger.soundness import assert_sound, lines
 
@@ -49,7 +50,7 @@ def correct(store: StoredLedger, *corrections: Correction) -> Exception | None:
     return heard.outcome()
 
 
-class StoreConformance(LeaseConformance):
+class StoreConformance(LeaseConformance, SharedCutOffConformance):
     """The rules of a book that several writers share."""
 
     # --- budgets in force -----------------------------------------------------------------------------------------

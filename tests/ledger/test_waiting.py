@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Position
     from modelrouter.ports import Committed, LedgerStore, Reservation, Resolution, SpendRow
 
@@ -54,6 +55,13 @@ class HandStore:
     def holds(self, reservation_id: str) -> bool:
         """All of them."""
         return True
+
+    def revoked(self) -> tuple[Revocation, ...]:
+        """Nobody is."""
+        return ()
+
+    def watch(self, told: object) -> None:
+        """Nothing changes."""
 
     def positions(self) -> tuple[Position, ...]:
         """Nothing."""

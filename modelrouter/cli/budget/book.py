@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from modelrouter.config import Setup
+    from modelrouter.core.assurance import Revocation
     from modelrouter.core.budget import Budget, Position
     from modelrouter.core.decision import Decision
     from modelrouter.ledger import Ledger
@@ -74,12 +75,14 @@ class Book:
         positions: by the definitions that are in force in it.
         differences: to the config; empty where nothing was ever put in force, because the first call adopts its own.
         trouble: why it could not be read, or empty.
+        revoked: who is cut off in it.
     """
 
     is_there: bool
     positions: Sequence[Position] = ()
     differences: tuple[Change, ...] = ()
     trouble: str = ""
+    revoked: Sequence[Revocation] = ()
 
     @property
     def mismatch(self) -> str:
@@ -105,7 +108,7 @@ def read_book(setup: Setup) -> Book:
         with opened(setup.ledger) as book:
             book.configure(budgets=setup.budgets)
             found = differences(book.budgets(), setup.budgets) if has_budgets_of_its_own(book) else ()
-            return Book(is_there=True, positions=book.positions(), differences=found)
+            return Book(is_there=True, positions=book.positions(), differences=found, revoked=tuple(book.revoked()))
     except NoBookError:
         return Book(is_there=False)
     except LedgerError as error:

@@ -80,15 +80,17 @@ def _check_alone(others: dict[str, object], option: str) -> None:
 
 def _explain_route(route: str, prompt: str | None, options: Any, config: str | None, *, as_json: bool) -> None:  # noqa: ANN401 - `Options`
     from modelrouter import Router
-    from modelrouter.cli.budget.book import Book, read_book, rooms_in
+    from modelrouter.cli.budget.book import read_book, rooms_in
     from modelrouter.cli.decisions import decision_document, show_decision
     from modelrouter.cli.room import room_documents, show_rooms
     from modelrouter.cli.unwritten import UnwrittenLedger
 
-    with Router.from_config(config, ledger=UnwrittenLedger()) as router:
-        decision = router.explain(route, prompt, **options)
+    ledger = UnwrittenLedger()
+    with Router.from_config(config, ledger=ledger) as router:
         setup = router.setup
-    book = read_book(setup) if setup.budgets else Book(is_there=False)
+        book = read_book(setup)
+        ledger.tell(book.revoked)
+        decision = router.explain(route, prompt, **options)
     rooms = rooms_in(book, setup, decision, options.get("tags") or {})
     if as_json:
         print_document({**decision_document(decision), "budgets": room_documents(book, rooms)})

@@ -1,29 +1,52 @@
 """No vendor is indispensable: whose loss takes a deployment away, who is left, and the proof that somebody is.
 
 `vendors_of` is the graph. A `Footing` subtracts losses from who is permitted and finds the shortest counterexample.
-`broken_assertions` judges what policies assert of whole routes.
+`broken_assertions` judges what policies assert of whole routes. `Revocation` and `exposure_of` say who is cut off.
 """
 
 from __future__ import annotations
 
+from modelrouter.core.assurance.aftermath import Aftermath, aftermath
 from modelrouter.core.assurance.assertions import Asserted, Broken, asserted_by, broken_assertions, permitted_on
 from modelrouter.core.assurance.losses import Loss, LossKind
+from modelrouter.core.assurance.revocations import (
+    ROLES_OF,
+    Exposure,
+    Revocation,
+    RevokedKind,
+    RevokedRole,
+    exposure_of,
+    revocation_from,
+    revoked_by,
+    subjects_named,
+)
 from modelrouter.core.assurance.survival import Footing, Ground
 from modelrouter.core.assurance.vendors import Gap, Vendor, VendorRole, Vendors, vendors_of
 
 __all__ = [
+    "ROLES_OF",
+    "Aftermath",
     "Asserted",
     "Broken",
+    "Exposure",
     "Footing",
     "Gap",
     "Ground",
     "Loss",
     "LossKind",
+    "Revocation",
+    "RevokedKind",
+    "RevokedRole",
     "Vendor",
     "VendorRole",
     "Vendors",
+    "aftermath",
     "asserted_by",
     "broken_assertions",
+    "exposure_of",
     "permitted_on",
+    "revocation_from",
+    "revoked_by",
+    "subjects_named",
     "vendors_of",
 ]

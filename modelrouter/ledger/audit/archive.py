@@ -265,6 +265,8 @@ def _content(walked: Walk, cut: Cut, digest: str) -> dict[str, object]:
         "checked": walked.chains.checked,
         "budgets": [budgets, accounts.newest] if accounts.newest else None,
         "documents": [[name, *listed] for name, listed in sorted(walked.documents.items())],
+        "revocations": [[entry, *said] for entry, said in sorted(walked.revocations.items())],
+        "revoked": walked.revoked,
         "sums": {
             "lines": walked.lines,
             "calls": walked.bookings.calls,

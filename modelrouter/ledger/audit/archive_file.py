@@ -57,6 +57,8 @@ class Header:
                 "checked": self.start.checked,
                 "budgets": self.start.budgets,
                 "documents": [[digest, *listed] for digest, listed in sorted(self.start.documents.items())],
+                "revocations": [[entry, *said] for entry, said in sorted(self.start.revocations.items())],
+                "revoked": self.start.revoked,
                 "writers": self.writers,
             }
         )
@@ -79,6 +81,8 @@ class Header:
             checked={name: int(number) for name, number in record["checked"].items()},
             budgets=None if record["budgets"] is None else (str(record["budgets"][0]), int(record["budgets"][1])),
             documents={digest: (kind, name, int(at)) for digest, kind, name, at in record["documents"]},
+            revocations={int(entry): (int(at), str(text)) for entry, at, text in record["revocations"]},
+            revoked=int(record["revoked"]),
         )
         return cls(int(record["last_seq"]), start, tuple(tuple(row) for row in record["writers"]))
 

@@ -38,7 +38,9 @@ SETTLED_LATE: Final = "late"
 RECONCILED: Final = "reconcile"
 """What a correction says under `why`."""
 CHANGES: Final = frozenset({"overrun", "correction"})
-PLAIN: Final = frozenset({"open", "checkpoint", "budgets", "archive", "key_deleted", "documents", "refused"})
+PLAIN: Final = frozenset(
+    {"open", "checkpoint", "budgets", "archive", "key_deleted", "documents", "refused", "revoke", "restore"}
+)
 ROLLUP_SUMS: Final = (
     "calls",
     "attempts",

@@ -54,6 +54,8 @@ class Start:
         budgets: the definitions in force there, as a line of kind `budgets` writes them, and its number; None where
             there was no such line.
         documents: kind, name and moment of those listed up to there, by digest.
+        revocations: moment and content of those in force there, by their lines.
+        revoked: how many lines up to there changed them.
     """
 
     seq: int = 0
@@ -62,6 +64,8 @@ class Start:
     checked: dict[str, int] = field(default_factory=dict)
     budgets: tuple[str, int] | None = None
     documents: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    revocations: dict[int, tuple[int, str]] = field(default_factory=dict)
+    revoked: int = 0
 
     @property
     def after(self) -> int:

@@ -45,6 +45,7 @@ def check_derived(session: Reader, walked: Walk, before_us: int) -> None:
     shapes = _budgets(session, walked)
     _accounts(session, walked, before_us, shapes, accounts)
     _leases(session, walked)
+    _revocations(session, walked)
     _state(session, walked)
 
 
@@ -230,13 +231,24 @@ def _leases(session: Reader, walked: Walk) -> None:
         findings.add("leases", None, f"`leases` does not hold writer `{writer_id}`")
 
 
+def _revocations(session: Reader, walked: Walk) -> None:
+    wanted: dict[Column, tuple[int, str]] = dict(walked.revocations.items())
+    for entry, at_us, content in session.rows("SELECT entry, at_us, content FROM revocations"):
+        if wanted.pop(entry, None) != (at_us, content):
+            walked.findings.add("revocations", None, f"`revocations` holds entry {entry}, which no line cuts off so")
+    for missing in wanted:
+        walked.findings.add(
+            "revocations", None, f"entry {missing} cuts somebody off, and `revocations` does not say so"
+        )
+
+
 def _state(session: Reader, walked: Walk) -> None:
     findings, chains = walked.findings, walked.chains
-    rows = session.rows("SELECT one, seq, at_us, budgets, tag_keys FROM state")
+    rows = session.rows("SELECT one, seq, at_us, budgets, tag_keys, revoked FROM state")
     if len(rows) != 1:
         findings.add("state", None, f"`state` has {len(rows)} rows, and must have one")
         return
-    [(one, seq, at_us, budgets, tag_keys)] = rows
+    [(one, seq, at_us, budgets, tag_keys, revoked)] = rows
     if one != 1:
         findings.add("state", None, "`state` is not numbered 1")
     if seq != chains.seq:
@@ -247,6 +259,8 @@ def _state(session: Reader, walked: Walk) -> None:
         findings.add("state", None, "`state` names other budgets than those in force")
     if not isinstance(tag_keys, int) or tag_keys < walked.keys_deleted:
         findings.add("state", None, "`state` counts fewer changes of tag keys than there are lines of them")
+    if revoked != walked.revoked:
+        findings.add("state", None, "`state` counts other revocations and restorations than there are lines of them")
 
 
 def _rollup(row: Row) -> tuple[RollupKey, tuple[int, ...]]:

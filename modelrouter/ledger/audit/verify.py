@@ -133,6 +133,8 @@ def start_of(session: Reader) -> Start:
             checked={name: int(number) for name, number in content["checked"].items()},
             budgets=None if content["budgets"] is None else (str(content["budgets"][0]), int(content["budgets"][1])),
             documents={digest: (str(kind), str(name), int(at)) for digest, kind, name, at in content["documents"]},
+            revocations={int(entry): (int(at), str(text)) for entry, at, text in content["revocations"]},
+            revoked=int(content["revoked"]),
         )
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
         raise LedgerError(

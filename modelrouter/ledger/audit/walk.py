@@ -35,6 +35,8 @@ class Walk:
         documents: what lines of kind `documents` list: kind, name and moment by digest.
         named: the line at which each document was first referred to.
         keys_deleted: how often the key of a tag was.
+        revocations: moment and content of those in force, by their lines.
+        revoked: how many lines changed them.
         archived_rollups: the hash that the newest line of kind `archive` left of the sums of what it took.
     """
 
@@ -46,6 +48,8 @@ class Walk:
     documents: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     named: dict[str, int] = field(default_factory=dict)
     keys_deleted: int = 0
+    revocations: dict[int, tuple[int, str]] = field(default_factory=dict)
+    revoked: int = 0
     archived_rollups: str = ""
     _policies: set[str] = field(default_factory=set)
 
@@ -73,6 +77,12 @@ class Walk:
             self._list(line)
         elif line.kind == "key_deleted":
             self.keys_deleted += 1
+        elif line.kind == "revoke":
+            self.revoked += 1
+            self.revocations[line.seq] = (line.at_us, line.content or "")
+        elif line.kind == "restore":
+            self.revoked += 1
+            self._restore(line)
         elif line.kind == "archive":
             self._archive(line)
 
@@ -95,6 +105,15 @@ class Walk:
             return
         for digest in digests:
             self.named.setdefault(digest, line.seq)
+
+    def _restore(self, line: Line) -> None:
+        try:
+            entry = int(json.loads(line.content or "")["entry"])
+        except (ValueError, KeyError, TypeError):
+            self.findings.add("revocations", line.seq, "it does not say what it restores")
+            return
+        if self.revocations.pop(entry, None) is None:
+            self.findings.add("revocations", line.seq, f"it restores entry {entry}, which is no revocation in force")
 
     def _archive(self, line: Line) -> None:
         try:
@@ -141,7 +160,15 @@ def walking(session: Reader, start: Start, findings: Findings, against: Head | N
     """A walk that has not begun."""
     chains = Chains(writers_of(session), start, findings, against)
     bookings = Bookings(findings, Prices(session))
-    walked = Walk(chains, bookings, findings, start, documents=dict(start.documents))
+    walked = Walk(
+        chains,
+        bookings,
+        findings,
+        start,
+        documents=dict(start.documents),
+        revocations=dict(start.revocations),
+        revoked=start.revoked,
+    )
     _know_budgets(session, bookings)
     if start.budgets is not None:
         bookings.accounts.apply(*start.budgets, start.before_us)

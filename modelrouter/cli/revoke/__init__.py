@@ -1,0 +1,1 @@
+"""`modelrouter revoke`, `restore` and `attest`."""
