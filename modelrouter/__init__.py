@@ -40,6 +40,7 @@ from modelrouter.errors import (
     OverloadedError,
     PolicyError,
     RequestError,
+    ShareCapError,
     StreamBrokenError,
 )
 
@@ -82,6 +83,7 @@ __all__ = [
     "ReplyStream",
     "RequestError",
     "Router",
+    "ShareCapError",
     "StreamBrokenError",
 ]
 

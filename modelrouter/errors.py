@@ -9,6 +9,7 @@
     ├─ RequestError               the caller's request cannot be served as written
     │  └─ DuplicateRequestError   a `request_id` that the ledger already knows
     ├─ NoRouteError               no candidate is permitted; counts the refusals by reason
+    │  └─ ShareCapError           … because each one's vendor has its share already (`vendors.share`)
     ├─ CeilingError               candidates are permitted, none fits under the request's cost ceiling
     ├─ BudgetError                a budget has no room for any candidate; names budget, scope and amounts
     │  ├─ BudgetExceededError     … it is spent; do not retry before it resets
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from modelrouter.core.attempts import Attempt
     from modelrouter.core.budget import Refusal
     from modelrouter.core.decision import Decision
+    from modelrouter.core.shares import ShareRefusal
 
 __all__ = [
     "AlreadyResolvedError",
@@ -60,6 +62,7 @@ __all__ = [
     "OverloadedError",
     "PolicyError",
     "RequestError",
+    "ShareCapError",
     "StreamBrokenError",
 ]
 
@@ -150,6 +153,27 @@ class DuplicateRequestError(RequestError):
 
 class NoRouteError(ModelRouterError):
     """No candidate is permitted. The message counts refusals by reason; `decision.explain()` has each of them."""
+
+
+class ShareCapError(NoRouteError):
+    """Every candidate that is left belongs to a vendor that has its share of all that is bought, by a hard cap.
+
+    Attributes:
+        refusal: rule, vendor, what it has and what was needed: of the first candidate that was refused so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        refusal: ShareRefusal,
+        call_id: str | None = None,
+        decision: Decision | None = None,
+        attempts: tuple[Attempt, ...] = (),
+        cost_usd: Decimal | None = None,
+    ) -> None:
+        super().__init__(message, call_id=call_id, decision=decision, attempts=attempts, cost_usd=cost_usd)
+        self.refusal = refusal
 
 
 class CeilingError(ModelRouterError):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelrouter.core.failure import FailureKind
     from modelrouter.core.pricing import PriceList, Usage
     from modelrouter.core.request import JSON, Message, Reasoning
+    from modelrouter.core.shares import ShareDemand
 
 __all__ = [
     "TLS",
@@ -290,6 +291,8 @@ class Reservation:
         call: the record of the request; stores write it once, with the first reservation of the call.
         wait_s: how long the store may keep this reservation waiting where a budget is busy, beside the budget's own
             limit; 0 answers at once.
+        shares: caps on what its vendor may have, each to be asked beside the budgets; what a store keeps of it is the
+            reservation alone.
     """
 
     reservation_id: str
@@ -302,6 +305,7 @@ class Reservation:
     price: PriceList
     developer: str = ""
     wait_s: float = 0.0
+    shares: tuple[ShareDemand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,10 +387,10 @@ class LedgerStore(Protocol):
         ...
 
     def reserve(self, reservation: Reservation, done: Committed) -> None:
-        """Commit a reservation over every budget that it falls under, or none.
+        """Commit a reservation over every budget that it falls under, or none, if no share cap of it speaks against it.
 
         Errors: `BudgetBusyError`, `BudgetExceededError`, `BudgetMismatchError`, `DuplicateRequestError`,
-        `LedgerUnavailableError`.
+        `LedgerUnavailableError`, `ShareCapError`.
         """
         ...
 

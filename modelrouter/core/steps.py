@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from modelrouter.core.budget import Refusal
     from modelrouter.core.failure import Billing, Failure
     from modelrouter.core.pricing import Usage
+    from modelrouter.core.shares import ShareRefusal
 
 __all__ = [
     "Answered",
@@ -79,12 +80,14 @@ class NotGranted:
     Attributes:
         refusal: what the budget said, where it was one.
         overload: where it was the deployment that has no room.
+        share: what a cap on its vendor's share said, where it was one. A soft one has the others tried first.
     """
 
     reason: str
     at_s: float
     refusal: Refusal | None = None
     overload: Overload | None = None
+    share: ShareRefusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

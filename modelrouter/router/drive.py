@@ -36,8 +36,9 @@ from modelrouter.core.attempts import (
 )
 from modelrouter.core.decision import day_of
 from modelrouter.core.money import usd_from_nano
+from modelrouter.core.shares import ShareMode
 from modelrouter.core.subject import Calendar, Subject
-from modelrouter.errors import BudgetError, ModelRouterError
+from modelrouter.errors import BudgetError, ModelRouterError, ShareCapError
 from modelrouter.ledger.waiting import reserve_durably
 from modelrouter.ports import Delta, Reservation, Resolution, StreamEnd
 from modelrouter.router.bookings import call_record, new_call_id, release, stored_tags
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from modelrouter.core.decision import Decision
     from modelrouter.core.pricing import Usage
     from modelrouter.core.request import Request
+    from modelrouter.core.shares import ShareDemand, ShareRefusal
     from modelrouter.errors import StreamBrokenError
     from modelrouter.ports import Answer, Call, CallRecord, Endpoint, OpenStream
     from modelrouter.router.engine import Engine
@@ -120,6 +122,9 @@ class Drive:
         self._entry: Pass | None = None
         self._judge = Judge(request, route)
         self._record: CallRecord | None = None
+        self._demands = epoch.share_demands(self.decision)
+        self._capped: list[tuple[str, ShareRefusal]] = []
+        self._is_booked = False
         self._answer: Answer | None = None
         self.unjudged: Usage | None = None  # of a whole answer that is being judged
         self._sent_to = ""
@@ -203,6 +208,8 @@ class Drive:
             call_id=self.call_id,
             cost_nano_usd=result.cost_nano_usd,
             saved_nano_usd=self._saved_nano_usd if self._baseline_used else None,
+            not_granted=result.not_granted,
+            capped=tuple(self._capped),
         )
 
     async def judged(self, got: Answer | StreamEnd | Failure) -> Answered | Failed:
@@ -293,12 +300,40 @@ class Drive:
             price=step.hop.price,
             developer=setup.developer_of(deployment),
             wait_s=wait_s,
+            shares=self._demands_of(step),
         )
-        try:
-            await reserve_durably(self.engine.ledger, reservation, if_late=release(reservation, self._now_s()))
-        except BudgetError as error:
-            return NotGranted(error.message, self._now_s(), error.refusal)
-        return Granted(reservation.reservation_id, self._now_s())
+        while True:
+            try:
+                await reserve_durably(self.engine.ledger, reservation, if_late=release(reservation, self._now_s()))
+            except BudgetError as error:
+                return NotGranted(error.message, self._now_s(), error.refusal)
+            except ShareCapError as error:
+                record = self._told_of_a_cap(deployment.id, error.refusal)
+                if error.refusal.demand.cap.mode is not ShareMode.OBSERVED:
+                    return NotGranted(error.message, self._now_s(), share=error.refusal)
+                rest = tuple(each for each in reservation.shares if each != error.refusal.demand)
+                reservation = replace(reservation, call=record, shares=rest)
+            else:
+                self._is_booked = True
+                return Granted(reservation.reservation_id, self._now_s())
+
+    def _demands_of(self, step: Reserve) -> tuple[ShareDemand, ...]:
+        """The share caps that are asked now; where nobody else is left, a soft one asks nothing."""
+        asked = self._demands.get(step.hop.deployment, ())
+        if step.is_last:
+            return tuple(each for each in asked if each.cap.mode is not ShareMode.SOFT)
+        return asked
+
+    def _told_of_a_cap(self, deployment: str, refusal: ShareRefusal) -> CallRecord:
+        """Keep what a share cap said, in the record of the call too, unless that is in the book already."""
+        self._capped.append((deployment, refusal))
+        if self._record is None:
+            raise AssertionError("something was reserved without a record")
+        if not self._is_booked:
+            self._record = call_record(
+                self.call_id, self._request, self.decision, self._epoch.setup, self._record.tags, self._capped
+            )
+        return self._record
 
     async def _new_record(self) -> CallRecord:
         """What is booked of this call. A key that stands behind a personal tag may have to be read from the book."""
