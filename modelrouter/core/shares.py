@@ -43,7 +43,8 @@ BY: Final = ("operator", "developer", "parent", "country")
 """By what vendors are told apart."""
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3_600 * SECOND_US
-LETTERS: Final = (("d", 86_400), ("h", 3_600))
+LETTERS: Final = (("d", 86_400, 2), ("h", 3_600, 1))
+"""Letter, seconds, and from how many of them on it is used: a day is called 24 hours."""
 
 
 class Measure(enum.Enum):
@@ -166,7 +167,12 @@ def percent(numerator: int, denominator: int) -> str:
 def length_text(window_s: int) -> str:
     """A window as a config has it, as `30d`."""
     return next(
-        (f"{window_s // unit_s}{letter}" for letter, unit_s in LETTERS if window_s % unit_s == 0), f"{window_s}s"
+        (
+            f"{window_s // unit_s}{letter}"
+            for letter, unit_s, least in LETTERS
+            if window_s % unit_s == 0 and window_s >= least * unit_s
+        ),
+        f"{window_s}s",
     )
 
 

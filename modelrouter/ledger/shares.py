@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelrouter.ledger.page import Page
     from modelrouter.ledger.session import Column, Row, Session
 
-__all__ = ["Shares"]
+__all__ = ["Shares", "holdings"]
 
 LAG_MAX: Final = 20_000
 """Beyond so many new lines it is quicker to read the sums anew."""
@@ -151,6 +151,17 @@ class Shares:
             opened = _opened(at_us, 0, operator, developer, ())
             found = self._homes[seq] = opened.hour_us, opened.who
         return found
+
+
+def holdings(session: Session, demands: Sequence[ShareDemand]) -> list[Holding]:
+    """What each of these demands would be asked of now, by one picture of the book."""
+    if not demands:
+        return []
+    ((seq, last_us),) = session.rows("SELECT seq, at_us FROM state")
+    at_us = max(session.now_us(), int(last_us or 0))
+    shares = Shares(max(each.cap.window_s for each in demands))
+    shares.catch_up(session, int(seq or 0), at_us)
+    return [shares.holding(each, at_us) for each in demands]
 
 
 def _opened(at_us: Column, bound: Column, operator: Column, developer: Column, tokens: Sequence[Column]) -> _Open:

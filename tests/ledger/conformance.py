@@ -31,6 +31,7 @@ from tests.ledger.builders import (
     resolve,
     timed_out,
 )
+from tests.ledger.share_conformance import ShareConformance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     )
 
 
-class LedgerConformance(BudgetConformance):
+class LedgerConformance(BudgetConformance, ShareConformance):
     """The rules of a ledger."""
 
     @pytest.fixture

@@ -33,6 +33,7 @@ from tests.ledger.builders import (
     timed_out,
 )
 from tests.ledger.lease_conformance import LeaseConformance
+from tests.ledger.share_conformance import SharedBookConformance
 from tests.ledger.soundness import assert_sound, lines
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def correct(store: StoredLedger, *corrections: Correction) -> Exception | None:
     return heard.outcome()
 
 
-class StoreConformance(LeaseConformance):
+class StoreConformance(LeaseConformance, SharedBookConformance):
     """The rules of a book that several writers share."""
 
     # --- budgets in force -----------------------------------------------------------------------------------------
