@@ -336,7 +336,7 @@ def run(plan: Plan) -> Flow:
         if ended is not None:
             return ended
     for hop in state.put_off():
-        ended = yield from _hop(state, hop, is_last=True)
+        ended = yield from _hop(state, hop, is_past_soft_caps=True)
         if ended is not None:
             return ended
     while (turn := _next_turn(state)) is not None:
@@ -379,7 +379,7 @@ def _has_stated(state: _Run, hop: Hop) -> bool:
 
 
 def _hop(
-    state: _Run, hop: Hop, wait_s: float = 0.0, *, is_last: bool = False
+    state: _Run, hop: Hop, wait_s: float = 0.0, *, is_last: bool = False, is_past_soft_caps: bool = False
 ) -> Generator[Step, Outcome, Result | None]:
     """Try one candidate; once more where a connection had died, a lease, or a key. None: go on to the next."""
     fresh_connection = has_lapsed = False
@@ -392,7 +392,7 @@ def _hop(
         if isinstance(most, Shortfall):
             state.shortfalls.append((hop.deployment, most))
             return None
-        granted = yield Reserve(hop, most, len(state.attempts) + 1, wait_s, is_last)
+        granted = yield Reserve(hop, most, len(state.attempts) + 1, wait_s, is_last, is_past_soft_caps)
         state.now_s, wait_s = granted.at_s, 0.0
         if isinstance(granted, NotGranted):
             state.was_refused(hop, granted)

@@ -41,6 +41,7 @@ class Reserve:
         wait_s: how long it may wait where a budget is held by reservations of others, or a deployment is full; 0 is
             answered at once.
         is_last: nobody else is left to be asked, so reasons to ask this one later no longer count.
+        is_past_soft_caps: all others have been asked before, because of a soft share cap that so counts no more.
     """
 
     hop: Hop
@@ -48,6 +49,7 @@ class Reserve:
     number: int
     wait_s: float = 0.0
     is_last: bool = False
+    is_past_soft_caps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

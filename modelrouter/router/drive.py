@@ -36,7 +36,6 @@ from modelrouter.core.attempts import (
 )
 from modelrouter.core.decision import day_of
 from modelrouter.core.money import usd_from_nano
-from modelrouter.core.shares import ShareMode
 from modelrouter.core.subject import Calendar, Subject
 from modelrouter.errors import BudgetError, ModelRouterError, ShareCapError
 from modelrouter.ledger.waiting import reserve_durably
@@ -48,6 +47,7 @@ from modelrouter.router.outcome import broken_error, error_of, refusal_error
 from modelrouter.router.pauses import shortened, with_jitter
 from modelrouter.router.permission import is_as_decided, refused_now
 from modelrouter.router.reply import Reply
+from modelrouter.router.share_caps import ShareCaps
 from modelrouter.router.traffic import Full, Need
 from modelrouter.router.wire_call import call_for, rest_of
 
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from modelrouter.core.decision import Decision
     from modelrouter.core.pricing import Usage
     from modelrouter.core.request import Request
-    from modelrouter.core.shares import ShareDemand, ShareRefusal
     from modelrouter.errors import StreamBrokenError
     from modelrouter.ports import Answer, Call, CallRecord, Endpoint, OpenStream
     from modelrouter.router.engine import Engine
@@ -122,8 +121,7 @@ class Drive:
         self._entry: Pass | None = None
         self._judge = Judge(request, route)
         self._record: CallRecord | None = None
-        self._demands = epoch.share_demands(self.decision)
-        self._capped: list[tuple[str, ShareRefusal]] = []
+        self._caps = ShareCaps(epoch.share_demands(self.decision))
         self._is_booked = False
         self._answer: Answer | None = None
         self.unjudged: Usage | None = None  # of a whole answer that is being judged
@@ -209,7 +207,7 @@ class Drive:
             cost_nano_usd=result.cost_nano_usd,
             saved_nano_usd=self._saved_nano_usd if self._baseline_used else None,
             not_granted=result.not_granted,
-            capped=tuple(self._capped),
+            capped=tuple(self._caps.told),
         )
 
     async def judged(self, got: Answer | StreamEnd | Failure) -> Answered | Failed:
@@ -300,7 +298,7 @@ class Drive:
             price=step.hop.price,
             developer=setup.developer_of(deployment),
             wait_s=wait_s,
-            shares=self._demands_of(step),
+            shares=self._caps.asked(step),
         )
         while True:
             try:
@@ -308,30 +306,24 @@ class Drive:
             except BudgetError as error:
                 return NotGranted(error.message, self._now_s(), error.refusal)
             except ShareCapError as error:
-                record = self._told_of_a_cap(deployment.id, error.refusal)
-                if error.refusal.demand.cap.mode is not ShareMode.OBSERVED:
+                record = self._told_of_a_cap(deployment.id, error)
+                instead = self._caps.without_observed(reservation, error.refusal)
+                if instead is None:
                     return NotGranted(error.message, self._now_s(), share=error.refusal)
-                rest = tuple(each for each in reservation.shares if each != error.refusal.demand)
-                reservation = replace(reservation, call=record, shares=rest)
+                reservation = replace(instead, call=record)
             else:
                 self._is_booked = True
                 return Granted(reservation.reservation_id, self._now_s())
 
-    def _demands_of(self, step: Reserve) -> tuple[ShareDemand, ...]:
-        """The share caps that are asked now; where nobody else is left, a soft one asks nothing."""
-        asked = self._demands.get(step.hop.deployment, ())
-        if step.is_last:
-            return tuple(each for each in asked if each.cap.mode is not ShareMode.SOFT)
-        return asked
-
-    def _told_of_a_cap(self, deployment: str, refusal: ShareRefusal) -> CallRecord:
-        """Keep what a share cap said, in the record of the call too, unless that is in the book already."""
-        self._capped.append((deployment, refusal))
+    def _told_of_a_cap(self, deployment: str, error: ShareCapError) -> CallRecord:
+        """Keep what a share cap said: in the record of the call too, unless that is in the book already."""
+        self._caps.told.append((deployment, error.refusal))
+        self.engine.tell_of_cap(error, deployment, self.call_id, self._request.route)
         if self._record is None:
             raise AssertionError("something was reserved without a record")
         if not self._is_booked:
             self._record = call_record(
-                self.call_id, self._request, self.decision, self._epoch.setup, self._record.tags, self._capped
+                self.call_id, self._request, self.decision, self._epoch.setup, self._record.tags, self._caps.told
             )
         return self._record
 

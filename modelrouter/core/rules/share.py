@@ -11,7 +11,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from modelrouter.core.facts import SELF, Fact, State
+from modelrouter.core.facts import SELF, Fact
 from modelrouter.core.lineage import owners
 from modelrouter.core.money import exact_decimal, nano_from_usd
 from modelrouter.core.rules.base import RuleFamily
@@ -60,12 +60,20 @@ class ShareFamily(RuleFamily):
             model = hearing.model
             developer: Fact[str] = Fact.unknown() if model is None else model.developer
             hearing.read(f"{deployment.model}.developer", developer)
+        elif not deployment.chain:
+            nobody: Fact[str] = Fact.unknown()
+            hearing.read(f"{deployment.id}.operator", nobody)
         elif by == "country" and deployment.operator != SELF:
-            for owner in owners(hearing.world, deployment.operator):
-                for seat in owner.seats:
-                    hearing.read(seat.path, seat.fact)
-                if owner.parent is not None and owner.parent.state is not State.KNOWN:
-                    hearing.read(owner.parent_path, owner.parent, empty="")
+            _hear_countries(hearing, deployment.operator)
+
+
+def _hear_countries(hearing: Hearing, operator: str) -> None:
+    """Every country that counts for an operator, and whether there may be another."""
+    for owner in owners(hearing.world, operator):
+        for seat in owner.seats:
+            hearing.read(seat.path, seat.fact)
+        if owner.parent is not None:
+            hearing.read(owner.parent_path, owner.parent, empty="")
 
 
 def cap_of(policy: Policy, spec: RuleSpec) -> ShareCap | None:
