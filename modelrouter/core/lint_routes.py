@@ -150,8 +150,8 @@ def _standstills(route: Route, world: World, vendors: VendorIds) -> Iterator[Fin
                 who = f"{len(names)} vendors" if len(names) > 1 else "1 vendor"
                 reason = (
                     f"`{spec.key}` can bring route `{route.name}` to a standstill: it has {who} by {cap.by}, of at "
-                    f"most {share} each, so once each has its share nobody may have more: raise `max`, or add a deployment "
-                    "of another vendor"
+                    f"most {share} each, so once each has its share nobody may have more: raise `max`, or add a "
+                    "deployment of another vendor"
                 )
                 yield Finding("share_standstill", Severity.WARNING, reason, layer.policy.name, spec.key)
 

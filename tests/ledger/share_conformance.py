@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+import random
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from modelrouter.core.attempts import Billing
 from modelrouter.core.pricing import Usage
-from modelrouter.core.shares import Holding, Measure
+from modelrouter.core.shares import HOUR_US, Holding, Measure
 from modelrouter.errors import BudgetExceededError, ShareCapError
+from modelrouter.ledger import shares
 from modelrouter.ports import Correction
 from tests.ledger.builders import (
     Heard,
@@ -22,10 +25,13 @@ from tests.ledger.builders import (
     share,
     timed_out,
 )
-from tests.ledger.soundness import assert_sound
+from tests.ledger.soundness import assert_sound, lines
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from modelrouter.core.shares import ShareDemand
+    from modelrouter.ledger.store import StoredLedger
     from modelrouter.ports import LedgerStore
     from tests.ledger.lease_conformance import Shelf
 
@@ -201,3 +207,91 @@ class SharedBookConformance:
         assert asked(second, "r-3", 300, share()) == Holding(250, 0, 250)
         assert asked(first, "r-4", 300, share()) == Holding(250, 0, 250)
         assert_sound(first)
+
+    @pytest.mark.parametrize("lag_max", [2, 20_000])
+    def test_whoever_looks_sees_what_the_lines_say(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, lag_max: int
+    ) -> None:
+        """Two writers do what comes; they, and one that has just begun, see what an adding up of all lines gives."""
+        monkeypatch.setattr(shares, "LAG_MAX", lag_max)
+        seed = 20261129
+        chance = random.Random(seed)
+        writers = [shelf.open(), shelf.open()]
+        pending: dict[str, StoredLedger] = {}
+        ended: list[str] = []
+        kinds = itertools.product(Measure, ("operator", "developer"), (1, 30))
+        asking = [_unmet(of, by, window_h) for of, by, window_h in kinds]
+        for number in range(40):
+            store = chance.choice(writers)
+            match chance.choice(("reserve", "reserve", "end", "end", "correct", "wait")):
+                case "reserve":
+                    name, most = f"r-{number}", chance.randrange(1_000)
+                    operator, developer = chance.choice(("azure", "mistral", "self")), chance.choice(("x", ""))
+                    wanted = reservation(name, bound_nano_usd=most, operator=operator, developer=developer)
+                    assert reserve(store, wanted) is None
+                    pending[name] = store
+                case "end" if pending:
+                    name = chance.choice(sorted(pending))
+                    billing = chance.choice(list(Billing))
+                    cost = 0 if billing is Billing.UNBILLED else chance.randrange(1_500)
+                    usage = chance.choice((None, Usage(chance.randrange(90), 7)))
+                    end = resolution(name, billing=billing, cost_nano_usd=cost, usage=usage)
+                    assert resolve(pending.pop(name), end) is None
+                    ended.append(name)
+                case "correct" if ended:
+                    heard = Heard()
+                    right = Correction(chance.choice(ended), chance.randrange(1_500), "the invoice", Usage(4, 3))
+                    writers[0].correct([right], heard)
+                    assert heard.outcome() is None
+                case "wait":
+                    shelf.clock.at_s += chance.choice((1, 25, 1_700))
+                case _:
+                    continue
+            if number % 4 == 0:
+                _see_the_same(shelf, [*writers, shelf.open()], asking, seed)
+        assert_sound(writers[0])
+
+
+Line: TypeAlias = "Mapping[str, str | int | None]"
+
+
+def _unmet(of: Measure, by: str, window_h: int) -> ShareDemand:
+    """A cap that nothing fits under, so that it tells what stands and changes nothing."""
+    member = "x" if by == "developer" else "azure"
+    return share(member, (1, 10**15), of, by, least=1, window_h=window_h)
+
+
+def _see_the_same(shelf: Shelf, stores: list[StoredLedger], asking: list[ShareDemand], seed: int) -> None:
+    for store in stores:
+        seen = [asked(store, "never", 10**15, wanted) for wanted in asking]
+        book = lines(store)
+        now_h = max(_number(book[-1], "at_us"), shelf.clock.now_us()) // HOUR_US
+        assert seen == [_added_up(book, wanted, now_h) for wanted in asking], f"seed {seed}"
+
+
+def _added_up(book: Sequence[Line], wanted: ShareDemand, now_h: int) -> Holding:
+    """The sums of the lines, as the rule defines them, one reservation after the other."""
+    of, column = wanted.cap.of, "developer" if wanted.cap.by == "developer" else "operator"
+    settled = reserved = total = 0
+    for line in book:
+        if line["kind"] != "reserve" or _number(line, "at_us") // HOUR_US < now_h - wanted.cap.window_s // 3_600:
+            continue
+        later = [each for each in book if line["seq"] in {each["resolves"], each["corrects"]}]
+        is_over = any(each["resolves"] for each in later)
+        tokens = sum(_number(each, "input_tokens") + _number(each, "output_tokens") for each in later)
+        money = sum(_number(each, "amount_nano_usd") for each in later)
+        booked = {Measure.SPEND: money, Measure.CALLS: int(is_over), Measure.TOKENS: tokens}[of]
+        most = {
+            Measure.SPEND: _number(line, "amount_nano_usd"),
+            Measure.CALLS: 1,
+            Measure.TOKENS: _number(line, "bound_input_tokens") + _number(line, "bound_output_tokens"),
+        }[of]
+        total += booked
+        if str(line[column] or "") in wanted.members:
+            settled += booked
+            reserved += 0 if is_over else most
+    return Holding(settled, reserved, total)
+
+
+def _number(line: Line, column: str) -> int:
+    return int(str(line[column] or 0))
