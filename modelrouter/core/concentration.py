@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.facts import SELF
 from modelrouter.core.shares import Measure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bought", "Distance", "Portion", "concentrated", "portions"]
 
-WHOLE: int = 10_000
+WHOLE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)

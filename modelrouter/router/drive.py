@@ -37,7 +37,7 @@ from modelrouter.core.attempts import (
 from modelrouter.core.decision import day_of
 from modelrouter.core.money import usd_from_nano
 from modelrouter.core.subject import Calendar, Subject
-from modelrouter.errors import BudgetError, ModelRouterError, ShareCapError
+from modelrouter.errors import BudgetError, ModelRouterError, RequestError, ShareCapError
 from modelrouter.ledger.waiting import reserve_durably
 from modelrouter.ports import Delta, Reservation, Resolution, StreamEnd
 from modelrouter.router.bookings import call_record, new_call_id, release, stored_tags
@@ -45,7 +45,7 @@ from modelrouter.router.conversation import marked_answer, messages_for
 from modelrouter.router.judging import Judge
 from modelrouter.router.outcome import broken_error, error_of, refusal_error
 from modelrouter.router.pauses import shortened, with_jitter
-from modelrouter.router.permission import is_as_decided, refused_now
+from modelrouter.router.permission import demands_now, is_as_decided, refused_now
 from modelrouter.router.reply import Reply
 from modelrouter.router.share_caps import ShareCaps
 from modelrouter.router.traffic import Full, Need
@@ -121,7 +121,7 @@ class Drive:
         self._entry: Pass | None = None
         self._judge = Judge(request, route)
         self._record: CallRecord | None = None
-        self._caps = ShareCaps(epoch.share_demands(self.decision))
+        self._caps = ShareCaps()
         self._is_booked = False
         self._answer: Answer | None = None
         self.unjudged: Usage | None = None  # of a whole answer that is being judged
@@ -283,6 +283,10 @@ class Drive:
     async def _reserve_money(self, step: Reserve, wait_s: float) -> Outcome:
         if step.wait_s > 0 and (refused := self._refused_now(step)):  # it may have waited for room
             return NotGranted(refused, self._now_s())
+        try:
+            demands = demands_now(self.engine, self._epoch, self.decision, self._request)
+        except RequestError as error:
+            return NotGranted(error.message, self._now_s())
         if self._record is None:
             self._record = await self._new_record()
         setup = self._epoch.setup
@@ -298,7 +302,7 @@ class Drive:
             price=step.hop.price,
             developer=setup.developer_of(deployment),
             wait_s=wait_s,
-            shares=self._caps.asked(step),
+            shares=self._caps.asked(step, demands),
         )
         while True:
             try:

@@ -20,20 +20,20 @@ __all__ = ["ShareCaps"]
 class ShareCaps:
     """See the module.
 
-    Args:
-        demands: by deployment.
-
     Attributes:
         told: deployments that a cap spoke against, in order, and what it said.
     """
 
-    def __init__(self, demands: Mapping[str, tuple[ShareDemand, ...]]) -> None:
+    def __init__(self) -> None:
         self.told: list[tuple[str, ShareRefusal]] = []
-        self._demands = demands
 
-    def asked(self, step: Reserve) -> tuple[ShareDemand, ...]:
-        """Those that are asked now; once all others have been asked, a soft one asks nothing."""
-        asked = self._demands.get(step.hop.deployment, ())
+    def asked(self, step: Reserve, demands: Mapping[str, tuple[ShareDemand, ...]]) -> tuple[ShareDemand, ...]:
+        """Those that are asked now; once all others have been asked, a soft one asks nothing.
+
+        Args:
+            demands: by deployment.
+        """
+        asked = demands.get(step.hop.deployment, ())
         if step.is_last or step.is_past_soft_caps:
             return tuple(each for each in asked if each.cap.mode is not ShareMode.SOFT)
         return asked

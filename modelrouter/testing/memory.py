@@ -1,4 +1,4 @@
-"""A book in memory: the rules of the real one, budgets and leases among them, without a file."""
+"""A book in memory: the rules of the real one, budgets, share caps and leases among them, without a file."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class _Parked:
 
 
 class MemoryLedger:
-    """A book in memory with the rules of the real one, budgets among them. It does not outlive its process.
+    """A book in memory with the rules of the real one, budgets and share caps among them. It ends with its process.
 
     Args:
         clock: when reservations are made; None takes the machine's. Waiting for money goes by real time in any case.

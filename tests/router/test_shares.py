@@ -11,12 +11,14 @@ from modelrouter import AttemptsExhaustedError, NoRouteError, Router, ShareCapEr
 from modelrouter.core.shares import Holding, ShareMode
 from modelrouter.ledger import open_ledger
 from modelrouter.testing import FakeClock, FakeTransport, ListSink, MemoryLedger, failure, reply
+from tests.router.played import Played
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from modelrouter.ports import LedgerStore
+    from modelrouter.core.failure import Failure
+    from modelrouter.ports import Call, LedgerStore
 
 SOURCE = "{ref: platform team, checked_on: 2026-11-01, confidence: high, grade: technical}"
 MODEL = "smollm2-135m-instruct"
@@ -218,3 +220,20 @@ def test_a_call_without_caps_brings_none(tmp_path: Path) -> None:
     with routed(tmp_path, text, Watching()) as router:
         answered(router, "ask", 2)
     assert seen == [(), ()]
+
+
+def test_a_cap_that_came_with_a_reload_holds_for_the_next_hop(tmp_path: Path, store: LedgerStore) -> None:
+    """While a call is at its first candidate the second one's vendor is capped: it is not asked any more."""
+    path = tmp_path / "modelrouter.yaml"
+    path.write_text(config(HARD.replace("0.5", "0.9")), encoding="utf-8")
+
+    def fails(call: Call) -> Failure:
+        assert call.endpoint.deployment == "a"
+        path.write_text(config(HARD.replace("0.5", "0.1")), encoding="utf-8")
+        router.reload()
+        return failure("server_error")
+
+    told = r"not asked: b: .* caps operator `south` at 10 %"
+    router = Router.from_config(path, transports={"direct": Played(fails)}, ledger=store)
+    with router, pytest.raises(AttemptsExhaustedError, match=told):
+        router.complete("near", "hi")
