@@ -41,6 +41,7 @@ from modelrouter.errors import (
     PolicyError,
     RequestError,
     RevokedError,
+    ShareCapError,
     StreamBrokenError,
 )
 
@@ -84,6 +85,7 @@ __all__ = [
     "RequestError",
     "RevokedError",
     "Router",
+    "ShareCapError",
     "StreamBrokenError",
 ]
 

@@ -10,6 +10,7 @@
     │  └─ DuplicateRequestError   a `request_id` that the ledger already knows
     ├─ NoRouteError               no candidate is permitted; counts the refusals by reason
     │  └─ RevokedError            … and who else could have served was cut off; says who, as what, why, until when
+    │  └─ ShareCapError           … because each one's vendor has its share already (`vendors.share`)
     ├─ CeilingError               candidates are permitted, none fits under the request's cost ceiling
     ├─ BudgetError                a budget has no room for any candidate; names budget, scope and amounts
     │  ├─ BudgetExceededError     … it is spent; do not retry before it resets
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from modelrouter.core.attempts import Attempt
     from modelrouter.core.budget import Refusal
     from modelrouter.core.decision import Decision
+    from modelrouter.core.shares import ShareRefusal
 
 __all__ = [
     "AlreadyResolvedError",
@@ -62,6 +64,7 @@ __all__ = [
     "PolicyError",
     "RequestError",
     "RevokedError",
+    "ShareCapError",
     "StreamBrokenError",
 ]
 
@@ -156,6 +159,27 @@ class NoRouteError(ModelRouterError):
 
 class RevokedError(NoRouteError):
     """A candidate is kept out by nothing but a revocation. Nothing was sent to it; `modelrouter restore` undoes it."""
+
+
+class ShareCapError(NoRouteError):
+    """Every candidate that is left belongs to a vendor that has its share of all that is bought, by a hard cap.
+
+    Attributes:
+        refusal: rule, vendor, what it has and what was needed: of the first candidate that was refused so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        refusal: ShareRefusal,
+        call_id: str | None = None,
+        decision: Decision | None = None,
+        attempts: tuple[Attempt, ...] = (),
+        cost_usd: Decimal | None = None,
+    ) -> None:
+        super().__init__(message, call_id=call_id, decision=decision, attempts=attempts, cost_usd=cost_usd)
+        self.refusal = refusal
 
 
 class CeilingError(ModelRouterError):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelrouter.core.failure import FailureKind
     from modelrouter.core.pricing import PriceList, Usage
     from modelrouter.core.request import JSON, Message, Reasoning
+    from modelrouter.core.shares import ShareDemand
 
 __all__ = [
     "TLS",
@@ -309,6 +310,8 @@ class Reservation:
         wait_s: how long the store may keep this reservation waiting where a budget is busy, beside the budget's own
             limit; 0 answers at once.
         marks: by what the deployment can be cut off, see `core.assurance.revocations`.
+        shares: caps on what its vendor may have, each to be asked beside the budgets; what a store keeps of it is the
+            reservation alone.
     """
 
     reservation_id: str
@@ -322,6 +325,7 @@ class Reservation:
     developer: str = ""
     wait_s: float = 0.0
     marks: frozenset[str] = frozenset()
+    shares: tuple[ShareDemand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,12 +407,12 @@ class LedgerStore(Protocol):
         ...
 
     def reserve(self, reservation: Reservation, done: Committed) -> None:
-        """Commit a reservation over every budget that it falls under, or none, and only if nobody has cut it off.
+        """Commit a reservation over every budget that it falls under, or none.
 
-        What is revoked is read in the same transaction.
+        Only if nobody has cut it off, which is read in the same transaction, and no share cap speaks against it.
 
         Errors: `BudgetBusyError`, `BudgetExceededError`, `BudgetMismatchError`, `DuplicateRequestError`,
-        `LedgerUnavailableError`, `RevokedError`.
+        `LedgerUnavailableError`, `RevokedError`, `ShareCapError`.
         """
         ...
 

@@ -12,6 +12,7 @@ import pytest
 
 from modelrouter import errors
 from modelrouter.core.budget import Balance, Budget, Position, Refusal, Window
+from modelrouter.core.shares import Holding, Measure, ShareCap, ShareDemand, ShareMode, ShareRefusal
 from modelrouter.testing import failure
 from tests.router.played import Played, piece, played
 
@@ -27,6 +28,13 @@ KINDS = [
 BERLIN = Budget(
     "team", 5, Window.DAY, zone=ZoneInfo("Europe/Berlin"), zone_name="Europe/Berlin", only={"route": frozenset({"ask"})}
 )
+SHARE = ShareRefusal(
+    ShareDemand(
+        ShareCap("two/vendors.share", 3, 5, Measure.SPEND, "operator", 3600, 9, ShareMode.HARD), "a", frozenset("a")
+    ),
+    Holding(1, 2, 3),
+    4,
+)
 REFUSAL = Refusal(Position(BERLIN, "", Balance(1, 2, 3, 4, -5), 7), 6, is_busy=True, wait_s=0.5)
 MORE: dict[type[errors.ModelRouterError], dict[str, Any]] = {
     errors.ConfigError: {"file": "m.yaml", "line": 7, "key": "routes.support"},
@@ -34,6 +42,7 @@ MORE: dict[type[errors.ModelRouterError], dict[str, Any]] = {
     errors.CatalogError: {"key": "model"},
     errors.BudgetError: {"refusal": REFUSAL},
     errors.BudgetBusyError: {"refusal": REFUSAL},
+    errors.ShareCapError: {"refusal": SHARE},
     errors.BudgetExceededError: {"refusal": REFUSAL},
     errors.DuplicateRequestError: {"first_call_id": "first"},
 }

@@ -13,11 +13,13 @@ from modelrouter.config.fields import Base, Day, Flag, Name, Text, fault
 from modelrouter.core.rules import all_keys
 from modelrouter.errors import ConfigError, PolicyError
 
-__all__ = ["NONE", "Policies", "PolicyConfig", "PolicyItem", "RuleConfig", "WaiverConfig"]
+__all__ = ["NONE", "OPTIONS", "Policies", "PolicyConfig", "PolicyItem", "RuleConfig", "WaiverConfig"]
 
 NONE: Final = "none"
 VERBS: Final = ("allow", "deny", "min", "max", "require")
-OPTIONS: Final = ("grade", "hosting", "lineage", "undisclosed")
+OPTIONS: Final = (
+    "grade", "hosting", "lineage", "undisclosed", "of", "by", "window", "min_volume", "mode", "when_alone",
+)  # fmt: skip
 
 
 def _names(value: object) -> object:
@@ -69,6 +71,21 @@ class RuleConfig(Base):
     hosting: Any = Field(None, description="ways of hosting for which the rule asks")
     lineage: Any = Field(None, description="relations along which ancestors are asked too")
     undisclosed: Any = Field(None, description="relation to `permit` or `refuse` where it is not disclosed")
+
+    of: Any = Field(None, description="of a share: `spend` (the default), `calls` or `tokens`")
+    by: Any = Field(
+        None, description="of a share: vendors by `operator` (the default), `developer`, `parent` or `country`"
+    )
+    window: Any = Field(None, description="of a share: how far back it is measured, as `30d` or `24h`")
+    min_volume: Any = Field(
+        None, description="of a share: the US dollars, calls or tokens that it is taken of where there are fewer"
+    )
+    mode: Any = Field(
+        None, description="of a share: `hard` (the default) refuses the call, `soft` tries the vendor last"
+    )
+    when_alone: Any = Field(
+        None, description="of a hard share: `permit` or `refuse` where every permitted deployment is one vendor's"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from modelrouter.catalog.countries import country_fault
 from modelrouter.config.nearest import nearest
+from modelrouter.config.policy_schema import OPTIONS
 from modelrouter.core.facts import GLOBAL
 from modelrouter.core.policy import RuleSpec
 from modelrouter.core.rules import assertion_of, family_of, nearest_key
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["rule_faults", "rule_from"]
 
-OPTIONS: Final = ("grade", "hosting", "lineage", "undisclosed")
-LATER: Final = "vendors.share"
 PLACES: Final = frozenset({"developer.country", "operator.country", "processing.country", "storage.country"})
 RESIDENCY: Final = frozenset({"processing.country", "storage.country"})
 
@@ -47,9 +46,6 @@ def _option(value: object) -> object:
 
 def rule_faults(spec: RuleSpec, tables: Tables) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is wrong with a rule: where below its key, and in which words."""
-    if spec.key == LATER:
-        yield (), f"`{LATER}` is not enforced by this version: remove the rule"
-        return
     family = family_of(spec.key) or assertion_of(spec.key)
     if family is None:
         yield (), f"there is no rule of this name: did you mean `{nearest_key(spec.key)}`?"

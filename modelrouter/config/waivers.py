@@ -9,6 +9,7 @@ from modelrouter.config.faults import Fault
 from modelrouter.config.nearest import nearest
 from modelrouter.core.policy import Level, Waiver
 from modelrouter.core.rules import assertion_of
+from modelrouter.core.rules.share import SHARE
 from modelrouter.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def _waiver_fault(
         return f"policy `{name}` has no rule `{key}`{nearest(key, written.config.rules)}"
     if assertion_of(key) is not None:
         return f"`{key}` is asserted of routes, not asked of a deployment, and cannot be waived: remove the waiver"
+    if key == SHARE:
+        return f"`{key}` caps a vendor, not a deployment, and cannot be waived: raise its `max` or `min_volume` instead"
     if waiver.subject not in deployments:
         return f"unknown deployment `{waiver.subject}`{nearest(waiver.subject, deployments)}"
     return None

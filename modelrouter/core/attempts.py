@@ -13,7 +13,8 @@ The rules of one request:
 4. What a failure costs is a table: kind x phase, unless the operator's facts say otherwise (`billed_statuses`).
 5. A budget or a deployment without room for one candidate means the next candidate. Only when nobody else is left is
    room waited for, as long as budget, deployment and deadline allow.
-6. A candidate is asked again only when nobody else is left: when it said after how long, or, where its failure may pass
+6. A candidate whose vendor is over a soft share cap is asked once more, without it, when all others have been.
+7. A candidate is asked again only when nobody else is left: when it said after how long, or, where its failure may pass
    by itself and cost nothing, after a pause, `retries_max` times.
 """
 
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from modelrouter.core.bounds import Shortfall, bound
 from modelrouter.core.failure import Billing, Failure, FailureKind, Phase, Remedy, billing
 from modelrouter.core.retries import pause_s
+from modelrouter.core.shares import ShareMode
 from modelrouter.core.spans import billed_span, bounded_span
 from modelrouter.core.steps import (
     Answered,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from modelrouter.core.bounds import Bound, BoundBasis, Overhead, Size
     from modelrouter.core.budget import Refusal
     from modelrouter.core.pricing import PriceList, Usage, Uses
+    from modelrouter.core.shares import ShareRefusal
     from modelrouter.core.tariff import Span
 
 __all__ = [
@@ -184,6 +187,7 @@ class Result:
         refusals: deployment and what a budget said, of those among `not_granted` that a budget refused.
         overloads: deployment and how full it was, of those among `not_granted` that had no room.
         revoked: deployments among `not_granted` that are cut off.
+        shares: deployment and what a share cap said, of those among `not_granted` that one refused.
     """
 
     end: End
@@ -193,6 +197,7 @@ class Result:
     refusals: tuple[tuple[str, Refusal], ...] = ()
     overloads: tuple[tuple[str, Overload], ...] = ()
     revoked: tuple[str, ...] = ()
+    shares: tuple[tuple[str, ShareRefusal], ...] = ()
 
     @property
     def cost_nano_usd(self) -> int:
@@ -221,6 +226,7 @@ class _Run:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     overloads: dict[str, Overload] = field(default_factory=dict)
     revoked: dict[str, None] = field(default_factory=dict)
+    shares: dict[str, ShareRefusal] = field(default_factory=dict)
     ready_at_s: dict[str, float] = field(default_factory=dict)  # hops that are to be tried again later
     busy_until_s: dict[str, float] = field(default_factory=dict)  # hops that may have room until then
     retries: dict[str, int] = field(default_factory=dict)  # how often a hop is tried again without having asked for it
@@ -239,6 +245,7 @@ class _Run:
             tuple(self.refusals.items()),
             tuple(self.overloads.items()),
             tuple(self.revoked),
+            tuple(self.shares.items()),
         )
 
     def was_refused(self, hop: Hop, told: NotGranted) -> None:
@@ -246,9 +253,12 @@ class _Run:
         self.not_granted[hop.deployment] = told.reason
         self.overloads.pop(hop.deployment, None)
         self.revoked.pop(hop.deployment, None)
+        self.shares.pop(hop.deployment, None)
         if told.revoked:
             self.refusals.pop(hop.deployment, None)
             self.revoked[hop.deployment] = None
+        if told.share is not None:
+            self.shares[hop.deployment] = told.share
         refusal, overload, wait_s = told.refusal, told.overload, 0.0
         if refusal is not None:
             self.refusals[hop.deployment] = refusal
@@ -263,7 +273,9 @@ class _Run:
 
     def was_granted(self, hop: Hop) -> None:
         """What was refused before is so no longer."""
-        for refused in (self.not_granted, self.refusals, self.overloads, self.revoked, self.busy_until_s):
+        for refused in (
+            self.not_granted, self.refusals, self.overloads, self.revoked, self.shares, self.busy_until_s
+        ):  # fmt: skip
             refused.pop(hop.deployment, None)
 
     def has_failed(self, hop: Hop, failure: Failure) -> None:
@@ -281,6 +293,11 @@ class _Run:
         ):
             self.retries[name] = retries + 1
             self.ready_at_s[name] = self.now_s + pause_s(retries + 1)
+
+    def put_off(self) -> tuple[Hop, ...]:
+        """Those that a soft share cap has asked after all others."""
+        over = {name for name, refusal in self.shares.items() if refusal.demand.cap.mode is ShareMode.SOFT}
+        return tuple(hop for hop in self.plan.hops if hop.deployment in over)
 
     def bound(self, hop: Hop) -> Bound | Shortfall:
         plan = self.plan
@@ -328,6 +345,10 @@ def run(plan: Plan) -> Flow:
         ended = yield from _hop(state, hop)
         if ended is not None:
             return ended
+    for hop in state.put_off():
+        ended = yield from _hop(state, hop, is_past_soft_caps=True)
+        if ended is not None:
+            return ended
     while (turn := _next_turn(state)) is not None:
         hop, after_s, wait_s = turn
         state.ready_at_s.pop(hop.deployment, None)
@@ -368,7 +389,7 @@ def _has_stated(state: _Run, hop: Hop) -> bool:
 
 
 def _hop(
-    state: _Run, hop: Hop, wait_s: float = 0.0, *, is_last: bool = False
+    state: _Run, hop: Hop, wait_s: float = 0.0, *, is_last: bool = False, is_past_soft_caps: bool = False
 ) -> Generator[Step, Outcome, Result | None]:
     """Try one candidate; once more where a connection had died, a lease, or a key. None: go on to the next."""
     fresh_connection = has_lapsed = False
@@ -381,7 +402,7 @@ def _hop(
         if isinstance(most, Shortfall):
             state.shortfalls.append((hop.deployment, most))
             return None
-        granted = yield Reserve(hop, most, len(state.attempts) + 1, wait_s, is_last)
+        granted = yield Reserve(hop, most, len(state.attempts) + 1, wait_s, is_last, is_past_soft_caps)
         state.now_s, wait_s = granted.at_s, 0.0
         if isinstance(granted, NotGranted):
             state.was_refused(hop, granted)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.facts import Ownership
 from modelrouter.core.money import format_usd
 from modelrouter.core.policy import Outcome
+from modelrouter.core.rules.share import cap_of
+from modelrouter.core.shares import ShareMode, cap_text
 
 if TYPE_CHECKING:
     from modelrouter.core.decision import Decision
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from modelrouter.core.policy import UsedFact
     from modelrouter.core.verdict import Verdict
 
-__all__ = ["explanation", "nearest", "summary"]
+__all__ = ["explanation", "nearest", "share_lines", "summary"]
+
+HARD: Final = ShareMode.HARD
 
 
 def summary(decision: Decision) -> str:
@@ -72,8 +76,27 @@ def explanation(decision: Decision) -> str:
         if refusals:
             lines.append(f"  -  {name}: refused")
             lines.extend(_refusal_line(verdict) for verdict in refusals)
+    lines.extend(f"  share: {line}" for line in share_lines(decision))
     lines.extend(_noted(decision))
     return "\n".join(lines)
+
+
+def share_lines(decision: Decision) -> list[str]:
+    """The share caps that are asked when money is reserved, each with its reason."""
+    if not decision.permitted:
+        return []
+    lines: list[str] = []
+    for layer in decision.layers:
+        for spec in layer.policy.rules:
+            cap = cap_of(layer.policy, spec)
+            if cap is not None:
+                why = spec.because or spec.ref
+                alone = "; a vendor that is alone is permitted" if cap.permits_alone and cap.mode is HARD else ""
+                lines.append(
+                    f"{cap.rule}: {cap_text(cap)} ({cap.mode.value}), asked when money is reserved{alone}"
+                    + (f", because {why}" if why else "")
+                )
+    return lines
 
 
 def _inspection_line(inspected: Inspected) -> str:

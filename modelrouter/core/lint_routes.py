@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,7 +12,10 @@ from modelrouter.core.lint import Finding, Severity, together
 from modelrouter.core.policy import Outcome
 from modelrouter.core.rules import family_of
 from modelrouter.core.rules.grammar import option_words, whole
+from modelrouter.core.rules.share import cap_of
 from modelrouter.core.rules.weights import SELF_HOSTED
+from modelrouter.core.share_demands import VendorIds
+from modelrouter.core.shares import ShareMode, percent
 from modelrouter.core.situations import situations
 from modelrouter.core.verdict import compile_rows
 
@@ -43,6 +47,7 @@ def findings_on(
     heard: dict[tuple[str, str], _Heard] = {}
     policies: dict[str, Policy] = {}
     told: set[Finding] = set()
+    vendors = VendorIds(world)
     for route in routes.values():
         for layer in route.layers:
             policies.setdefault(layer.policy.name, layer.policy)
@@ -51,6 +56,7 @@ def findings_on(
                 told.add(finding)
                 yield finding
         _listen(route, world, today, heard)
+        yield from _standstills(route, world, vendors)
     for each in heard.values():
         yield from _of_rule(each, world, today)
     for policy in policies.values():
@@ -123,6 +129,31 @@ def _too_old(heard: _Heard, today: date) -> Iterator[Finding]:
 
 def _routed(kind: str, reason: str, heard: _Heard) -> Finding:
     return Finding(kind, Severity.WARNING, reason, heard.policy.name, heard.spec.key)
+
+
+# --- share caps -------------------------------------------------------------------------------------------------------
+
+
+def _standstills(route: Route, world: World, vendors: VendorIds) -> Iterator[Finding]:
+    """Hard caps that leave nobody any room as soon as each vendor of a route has its share."""
+    candidates = [world.deployments[name] for name in route.candidates]
+    for layer in route.layers:
+        for spec in layer.policy.rules:
+            cap = cap_of(layer.policy, spec)
+            if cap is None or cap.mode is not ShareMode.HARD:
+                continue
+            theirs = [vendors.of(cap.by, each) for each in candidates]
+            names = set(itertools.chain.from_iterable(theirs))
+            is_free = not all(theirs) or (cap.permits_alone and bool(set.intersection(*map(set, theirs))))
+            if candidates and not is_free and cap.numerator * len(names) <= cap.denominator:
+                share = percent(cap.numerator, cap.denominator)
+                who = f"{len(names)} vendors" if len(names) > 1 else "1 vendor"
+                reason = (
+                    f"`{spec.key}` can bring route `{route.name}` to a standstill: it has {who} by {cap.by}, of at "
+                    f"most {share} each, so once each has its share nobody may have more: raise `max`, or add a "
+                    "deployment of another vendor"
+                )
+                yield Finding("share_standstill", Severity.WARNING, reason, layer.policy.name, spec.key)
 
 
 # --- waivers ----------------------------------------------------------------------------------------------------------

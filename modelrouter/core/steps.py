@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from modelrouter.core.budget import Refusal
     from modelrouter.core.failure import Billing, Failure
     from modelrouter.core.pricing import Usage
+    from modelrouter.core.shares import ShareRefusal
 
 __all__ = [
     "Answered",
@@ -40,6 +41,7 @@ class Reserve:
         wait_s: how long it may wait where a budget is held by reservations of others, or a deployment is full; 0 is
             answered at once.
         is_last: nobody else is left to be asked, so reasons to ask this one later no longer count.
+        is_past_soft_caps: all others have been asked before, because of a soft share cap that so counts no more.
     """
 
     hop: Hop
@@ -47,6 +49,7 @@ class Reserve:
     number: int
     wait_s: float = 0.0
     is_last: bool = False
+    is_past_soft_caps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class NotGranted:
         refusal: what the budget said, where it was one.
         overload: where it was the deployment that has no room.
         revoked: it is cut off.
+        share: what a cap on its vendor's share said, where it was one. A soft one has the others tried first.
     """
 
     reason: str
@@ -87,6 +91,7 @@ class NotGranted:
     refusal: Refusal | None = None
     overload: Overload | None = None
     revoked: bool = False
+    share: ShareRefusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

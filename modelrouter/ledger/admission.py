@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from modelrouter.core.assurance.revocations import revoked_by
 from modelrouter.core.budget import admit
 from modelrouter.core.budget_text import refusal_text
+from modelrouter.core.shares import admit_share, share_refusal_text, units_of
 from modelrouter.errors import (
     BudgetBusyError,
     BudgetExceededError,
@@ -14,6 +15,7 @@ from modelrouter.errors import (
     LedgerError,
     LedgerUnavailableError,
     RevokedError,
+    ShareCapError,
 )
 from modelrouter.ledger.chain import call_digest
 from modelrouter.ledger.endings import in_parts
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from modelrouter.ledger.memory import Charge, Memory, Pot, Subject
     from modelrouter.ledger.page import Page
     from modelrouter.ledger.session import Column, Session
+    from modelrouter.ledger.shares import Shares
     from modelrouter.ports import Reservation
 
 __all__ = ["Admission"]
@@ -60,6 +63,7 @@ class Admission:
         self._endings = endings
         self._writer_id = writer_id
         self._refusing = refusing
+        self._shares: Shares | None = None
         self._requests: dict[str, str] = {}
         self._calls: set[str] = set()
         self._taken: set[str] = set()
@@ -90,6 +94,9 @@ class Admission:
         if self._refusing is None:
             found = {id(subject): subject for subject in subjects if subject is not None}
             self._memory.load(self._session, found.values(), self._page.at_us)
+            reach_s = max((demand.cap.window_s for each in wanted for demand in each.shares), default=0)
+            if reach_s:
+                self._shares = self._memory.follow_shares(self._session, reach_s, self._page.at_us)
         return subjects
 
     def _subject(self, wanted: Reservation) -> Subject | None:
@@ -131,8 +138,25 @@ class Admission:
         refusal = admit(amount, subject.pots)
         if refusal is not None:
             return _refused(refusal)
+        if wanted.shares:
+            capped = self._over_a_share(wanted)
+            if capped is not None:
+                return capped
         held = self._write(wanted, subject, amount)
         self.granted[name] = self._endings.known[name] = held
+        return None
+
+    def _over_a_share(self, wanted: Reservation) -> ShareCapError | None:
+        """Why its vendor may not have more, by the lines that this transaction has so far; None: it may."""
+        shares = self._shares
+        if shares is None:
+            raise AssertionError("a reservation with share caps was not prepared")
+        shares.follow(self._session, self._page)
+        for demand in wanted.shares:
+            needed = units_of(demand.cap.of, wanted.bound)
+            refusal = admit_share(demand, needed, shares.holding(demand, self._page.at_us))
+            if refusal is not None:
+                return ShareCapError(share_refusal_text(refusal), refusal=refusal)
         return None
 
     def _write(self, wanted: Reservation, subject: Subject, amount: int) -> Held:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from modelrouter.core.budget import Balance, Position, Spending, charges, period_us, span_us
 from modelrouter.ledger.in_force import next_number
 from modelrouter.ledger.rows import policies_text, tags_text
+from modelrouter.ledger.shares import Shares
 from modelrouter.ledger.tallies import (
     ACCOUNT_SUMS,
     CORRECTION,
@@ -188,6 +189,7 @@ class Memory:
         budgets: in force, by their rows; `digest` is what `state` said of them. None: to be read.
         revocations: who is cut off, as of `revoked`, which counts the changes. -1: to be read.
         held: our own reservations without an end, by their ids.
+        shares: what share caps are asked of; None until somebody asks.
     """
 
     def __init__(self) -> None:
@@ -215,6 +217,7 @@ class Memory:
         self.subjects: dict[tuple[object, ...], Subject] = {}
         self.rollups: dict[RollupKey, int] = {}
         self.documents: set[str] = set()
+        self.shares: Shares | None = None
         self.next_account = 0
         self.next_rollup = 0
         """Numbers to give out; 0: to be read."""
@@ -320,6 +323,18 @@ class Memory:
             for account in accounts:
                 self.charges_of.setdefault(account, []).append(found)
         return found
+
+    def follow_shares(self, session: Session, reach_s: int, at_us: int) -> Shares:
+        """What share caps are asked of, as of the last line of the book.
+
+        Args:
+            reach_s: how far back they look.
+        """
+        shares = self.shares
+        if shares is None or shares.reach_s < reach_s:
+            shares = self.shares = Shares(reach_s)
+        shares.catch_up(session, self.seq, at_us)
+        return shares
 
     def load(self, session: Session, subjects: Iterable[Subject], at_us: int) -> None:
         """Make sure that the balances of these are those of the book, by the windows of a moment."""

@@ -76,6 +76,11 @@ class Page:
         """Whether there are lines."""
         return bool(self._reservations or self._ends or self._others)
 
+    @property
+    def rows(self) -> tuple[tuple[tuple[str, ...], Sequence[Row]], ...]:
+        """Its lines so far: reservations, ends and others, each after the names of their columns."""
+        return (RESERVATION, self._reservations), (END, self._ends), (COLUMNS, self._others)
+
     # --- lines ----------------------------------------------------------------------------------------------------
 
     def reservation(self, amount: int, columns: tuple[Column, ...]) -> int:

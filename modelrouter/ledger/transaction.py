@@ -320,6 +320,8 @@ class Transaction:
             session.insert("leases", LEASES, [(memory.writer, until_us, "", 0, 0, 1)])
         self._wanted = set(page.documents)
         page.write(session)
+        if memory.shares is not None and memory.shares.seq == memory.seq:
+            memory.shares.follow(session, page)
         renew(session, memory, page, until_us)
         if page.has_lines:
             state.seq, state.at_us = page.seq, page.at_us
@@ -331,6 +333,8 @@ class Transaction:
     def keep(self) -> None:
         """Remember what is durable now."""
         memory, page = self._memory, self.page
+        if memory.shares is not None:
+            memory.shares.keep(page, memory.seq)
         memory.seq, memory.written, memory.head = page.seq, page.written, page.head
         memory.documents.update(self._wanted)
         known = self._endings.known

@@ -10,12 +10,13 @@ from modelrouter.core.attempts import Attempt, Billing, Failure, FailureKind, Ph
 from modelrouter.ports import CallRecord, Resolution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
     from modelrouter.config.setup import Tag
     from modelrouter.core.decision import Decision
     from modelrouter.core.request import Request
+    from modelrouter.core.shares import ShareRefusal
     from modelrouter.ports import Reservation
     from modelrouter.router.epoch import Epoch
 
@@ -42,19 +43,49 @@ def stored_tags(
     }
 
 
-def call_record(
-    call_id: str, request: Request, decision: Decision, epoch: Epoch, tags: Mapping[str, str]
+def call_record(  # noqa: PLR0917 - what a record is made of
+    call_id: str,
+    request: Request,
+    decision: Decision,
+    epoch: Epoch,
+    tags: Mapping[str, str],
+    shares: Sequence[tuple[str, ShareRefusal]] = (),
 ) -> CallRecord:
-    """The record of a call, with its tags as they are stored."""
+    """The record of a call, with its tags as they are stored.
+
+    Args:
+        shares: deployments that a share cap spoke against before anything was reserved, and what it said.
+    """
+    told = {"shares": [_share(name, refusal) for name, refusal in shares]} if shares else {}
     return CallRecord(
         call_id=call_id,
         request_id=request.request_id,
         route=request.route,
         tags=tags,
-        decision=orjson.dumps(epoch.record(request, decision)).decode(),
+        decision=orjson.dumps({**epoch.record(request, decision), **told}).decode(),
         policies=tuple(layer.policy.name for layer in decision.layers),
         session=request.session,
     )
+
+
+def _share(deployment: str, refusal: ShareRefusal) -> dict[str, object]:
+    """What a cap was asked of, with the values that were read in the book."""
+    demand, holding = refusal.demand, refusal.holding
+    return {
+        "deployment": deployment,
+        "rule": demand.cap.rule,
+        "mode": demand.cap.mode.value,
+        "of": demand.cap.of.value,
+        "by": demand.cap.by,
+        "vendor": demand.vendor,
+        "settled": holding.settled,
+        "reserved": holding.reserved,
+        "needed": refusal.needed,
+        "total": holding.total,
+        "least": demand.cap.least,
+        "max": f"{demand.cap.numerator}/{demand.cap.denominator}",
+        "window_s": demand.cap.window_s,
+    }
 
 
 def release(reservation: Reservation, now_s: float) -> Resolution:

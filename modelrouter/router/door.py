@@ -152,6 +152,7 @@ class Router:
         Raises:
             RequestError: an argument is wrong, or the provider found the request invalid.
             NoRouteError: no candidate is permitted; says why, and what is nearest.
+            ShareCapError: candidates are permitted, and each one's vendor has its share already.
             CeilingError: candidates are kept out by the ceiling alone.
             BudgetExceededError: a budget is spent; says until when. Do not retry before that.
             BudgetBusyError: a budget is held by calls under way; try again later, or set `when_reserved`.

@@ -38,7 +38,7 @@ from modelrouter.core.attempts import (
 from modelrouter.core.decision import day_of
 from modelrouter.core.money import usd_from_nano
 from modelrouter.core.subject import Calendar, Subject
-from modelrouter.errors import BudgetError, ModelRouterError, RevokedError
+from modelrouter.errors import BudgetError, ModelRouterError, RequestError, RevokedError, ShareCapError
 from modelrouter.ledger.waiting import reserve_durably
 from modelrouter.ports import Delta, Reservation, Resolution, StreamEnd
 from modelrouter.router.bookings import call_record, new_call_id, release, stored_tags
@@ -47,8 +47,9 @@ from modelrouter.router.cutting_off import Flight
 from modelrouter.router.judging import Judge
 from modelrouter.router.outcome import broken_error, error_of, refusal_error
 from modelrouter.router.pauses import shortened, with_jitter
-from modelrouter.router.permission import is_as_decided, refused_now
+from modelrouter.router.permission import demands_now, is_as_decided, refused_now
 from modelrouter.router.reply import Reply
+from modelrouter.router.share_caps import ShareCaps
 from modelrouter.router.traffic import Full, Need
 from modelrouter.router.wire_call import call_for, rest_of
 
@@ -147,6 +148,8 @@ class Drive:
         self._entry: Pass | None = None
         self._judge = Judge(request, route)
         self._record: CallRecord | None = None
+        self._caps = ShareCaps()
+        self._is_booked = False
         self._answer: Answer | None = None
         self.unjudged: Usage | None = None  # of a whole answer that is being judged
         self._sent_to = ""
@@ -245,6 +248,8 @@ class Drive:
             call_id=self.call_id,
             cost_nano_usd=result.cost_nano_usd,
             saved_nano_usd=self._saved_nano_usd if self._baseline_used else None,
+            not_granted=result.not_granted,
+            capped=tuple(self._caps.told),
         )
 
     async def judged(self, got: Answer | StreamEnd | Failure) -> Answered | Failed:
@@ -320,6 +325,10 @@ class Drive:
     async def _reserve_money(self, step: Reserve, wait_s: float) -> Outcome:
         if step.wait_s > 0 and (refused := self._not_permitted(step)) is not None:  # it may have waited for room
             return refused
+        try:
+            demands = demands_now(self.engine, self._epoch, self.decision, self._request)
+        except RequestError as error:
+            return NotGranted(error.message, self._now_s())
         if self._record is None:
             self._record = await self._new_record()
         setup = self._epoch.setup
@@ -336,14 +345,36 @@ class Drive:
             developer=setup.developer_of(deployment),
             wait_s=wait_s,
             marks=self._marks(deployment.id),
+            shares=self._caps.asked(step, demands),
         )
-        try:
-            await reserve_durably(self.engine.ledger, reservation, if_late=release(reservation, self._now_s()))
-        except BudgetError as error:
-            return NotGranted(error.message, self._now_s(), error.refusal)
-        except RevokedError as error:
-            return NotGranted(error.message, self._now_s(), revoked=True)
-        return Granted(reservation.reservation_id, self._now_s())
+        while True:
+            try:
+                await reserve_durably(self.engine.ledger, reservation, if_late=release(reservation, self._now_s()))
+            except BudgetError as error:
+                return NotGranted(error.message, self._now_s(), error.refusal)
+            except RevokedError as error:
+                return NotGranted(error.message, self._now_s(), revoked=True)
+            except ShareCapError as error:
+                record = self._told_of_a_cap(deployment.id, error)
+                instead = self._caps.without_observed(reservation, error.refusal)
+                if instead is None:
+                    return NotGranted(error.message, self._now_s(), share=error.refusal)
+                reservation = replace(instead, call=record)
+            else:
+                self._is_booked = True
+                return Granted(reservation.reservation_id, self._now_s())
+
+    def _told_of_a_cap(self, deployment: str, error: ShareCapError) -> CallRecord:
+        """Keep what a share cap said: in the record of the call too, unless that is in the book already."""
+        self._caps.told.append((deployment, error.refusal))
+        self.engine.tell_of_cap(error, deployment, self.call_id, self._request.route)
+        if self._record is None:
+            raise AssertionError("something was reserved without a record")
+        if not self._is_booked:
+            self._record = call_record(
+                self.call_id, self._request, self.decision, self._epoch, self._record.tags, self._caps.told
+            )
+        return self._record
 
     async def _new_record(self) -> CallRecord:
         """What is booked of this call. A key that stands behind a personal tag may have to be read from the book."""

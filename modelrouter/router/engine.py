@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from modelrouter.config.setup import Setup
     from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.attempts import Attempt, Failure, Resolve
+    from modelrouter.errors import ShareCapError
     from modelrouter.ports import Clock, Credential, Endpoint, EventSink, LedgerStore, Transport
     from modelrouter.router.cutting_off import Flight
     from modelrouter.router.epoch import Epoch
@@ -139,6 +140,20 @@ class Engine:
             "duration_s": round(attempt.ended_s - attempt.started_s, 6),
         }
         self._emit("attempt", fields)
+
+    def tell_of_cap(self, error: ShareCapError, deployment: str, call_id: str, route: str) -> None:
+        """Report what a share cap said of a candidate; an observed one has refused nobody."""
+        cap = error.refusal.demand.cap
+        fields = {
+            "call_id": call_id,
+            "route": route,
+            "deployment": deployment,
+            "rule": cap.rule,
+            "mode": cap.mode.value,
+            "vendor": error.refusal.demand.vendor,
+            "detail": error.message,
+        }
+        self._emit("share", fields)
 
     def _emit(self, event: str, fields: Mapping[str, object]) -> None:
         try:

@@ -19,6 +19,7 @@ from modelrouter.core.grounds_text import text_of
 from modelrouter.core.history import history_of, without_marks
 from modelrouter.core.request import Request, as_long_as, measure, needs_of, normalise_messages
 from modelrouter.core.route import Objective
+from modelrouter.core.share_demands import VendorIds, caps_in, demands
 from modelrouter.core.subject import Calendar, Subject
 from modelrouter.core.verdict import Precedents
 from modelrouter.errors import PolicyError, RequestError
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from modelrouter.core.policy import Layer
     from modelrouter.core.request import JSON, Message, Needs
     from modelrouter.core.route import Timeouts
+    from modelrouter.core.shares import ShareCap, ShareDemand
     from modelrouter.ports import Inspector
     from modelrouter.router.options import Options
 
@@ -59,6 +61,7 @@ __all__ = ["Epoch"]
 _Tags: TypeAlias = "tuple[tuple[str, str], ...]"
 _Circumstances: TypeAlias = "tuple[str, tuple[str, ...], _Tags, _Tags]"
 
+NO_DEMANDS: Mapping[str, tuple[ShareDemand, ...]] = {}
 CACHE_LIMIT = 4096  # combinations of route, policies, tags and needs; far above what a program uses
 
 
@@ -84,6 +87,9 @@ class Epoch:
         self._frames: dict[tuple[str, tuple[str, ...], Needs, int], tuple[tuple[Layer, ...], Frame]] = {}
         self._exposures: dict[str, tuple[date, Exposure]] = {}
         self.revoked_file = RevokedFile(setup.revoked) if setup.revoked else None
+        self._caps: dict[int, tuple[tuple[Layer, ...], tuple[ShareCap, ...]]] = {}
+        self._demands: dict[tuple[tuple[ShareCap, ...], tuple[str, ...]], Mapping[str, tuple[ShareDemand, ...]]] = {}
+        self._vendors = VendorIds(setup.world)
 
     @cached_property
     def grounds(self) -> Static:
@@ -211,6 +217,26 @@ class Epoch:
             self._frames[key] = decision.layers, frame
         defaults = [name for name in self._defaults if name not in request.tags]
         return record_of(frame, request, decision, defaults)
+
+    def share_demands(self, decision: Decision) -> Mapping[str, tuple[ShareDemand, ...]]:
+        """The share caps that are asked of each permitted candidate when money is reserved for it."""
+        layers = decision.layers
+        known = self._caps.get(id(layers))
+        if known is None or known[0] is not layers:
+            if len(self._caps) >= CACHE_LIMIT:
+                self._caps.clear()
+            known = self._caps[id(layers)] = layers, caps_in(layers)  # the layers are kept, and so the id
+        caps = known[1]
+        if not caps:
+            return NO_DEMANDS
+        key = caps, tuple(candidate.deployment for candidate in decision.permitted)
+        found = self._demands.get(key)
+        if found is None:
+            permitted = [self.setup.world.deployments[name] for name in key[1]]
+            if len(self._demands) >= CACHE_LIMIT:
+                self._demands.clear()
+            found = self._demands[key] = demands(caps, permitted, self._vendors)
+        return found
 
     def _precedents_on(self, today: date) -> Precedents:
         found = self._precedents

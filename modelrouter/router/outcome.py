@@ -18,6 +18,7 @@ from modelrouter.errors import (
     OverloadedError,
     RequestError,
     RevokedError,
+    ShareCapError,
     StreamBrokenError,
 )
 
@@ -52,6 +53,14 @@ def error_of(result: Result, decision: Decision, call_id: str) -> ModelRouterErr
         return _budget_error(result, decision, call_id)
     if result.end is End.OVERLOADED:
         return _overloaded_error(result, decision, call_id)
+    if result.end is End.NOT_GRANTED and len(result.shares) == len(result.not_granted) > 0:
+        return ShareCapError(
+            f"every candidate is over a share cap: {_not_granted(result)}",
+            refusal=result.shares[0][1],
+            decision=decision,
+            call_id=call_id,
+            cost_usd=usd_from_nano(0),
+        )
     kind, message = _kind_and_message(result)
     if kind is None:
         return None

@@ -9,14 +9,17 @@ from modelrouter.core.decision import day_of
 from modelrouter.errors import RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from modelrouter.core.attempts import Reserve, Send
     from modelrouter.core.decision import Decision
     from modelrouter.core.request import Request
+    from modelrouter.core.shares import ShareDemand
     from modelrouter.ports import Endpoint
     from modelrouter.router.engine import Engine
     from modelrouter.router.epoch import Epoch
 
-__all__ = ["is_as_decided", "refused_now"]
+__all__ = ["demands_now", "is_as_decided", "refused_now"]
 
 
 def refused_now(
@@ -58,6 +61,22 @@ def refused_now(
     if hop.ceiling_nano_usd is not None and spent_nano_usd + step.bound.nano_usd > hop.ceiling_nano_usd:
         return "its bound no longer fits under the ceiling"
     return ""
+
+
+def demands_now(
+    engine: Engine, decided_by: Epoch, decision: Decision, request: Request
+) -> Mapping[str, tuple[ShareDemand, ...]]:
+    """The share caps of a request, by deployment, as the configuration of this moment has them.
+
+    Raises:
+        RequestError: a reload took away the route, a tag or a policy that the call named.
+    """
+    epoch = engine.epoch
+    if epoch is not decided_by:
+        request = epoch.renewed(request)
+        candidates = epoch.route(request.route).candidates
+        decision = epoch.decide(request, engine.moment(epoch, decision.moment.seed, candidates))
+    return epoch.share_demands(decision)
 
 
 def is_as_decided(endpoint: Endpoint, decided: Endpoint) -> bool:

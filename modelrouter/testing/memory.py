@@ -1,4 +1,4 @@
-"""A book in memory: the rules of the real one, budgets and leases among them, without a file."""
+"""A book in memory: the rules of the real one, budgets, share caps and leases among them, without a file."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ from modelrouter.core.assurance.revocations import revoked_by
 from modelrouter.core.attempts import Billing
 from modelrouter.core.budget import Balance, Position, Spending, admit, charges, period_us, span_us
 from modelrouter.core.budget_text import refusal_text
+from modelrouter.core.shares import (
+    HOUR_US,
+    Holding,
+    Measure,
+    admit_share,
+    first_hour_us,
+    share_refusal_text,
+    units_of,
+)
 from modelrouter.errors import (
     AlreadyResolvedError,
     BudgetBusyError,
@@ -27,6 +36,7 @@ from modelrouter.errors import (
     LedgerUnavailableError,
     RequestError,
     RevokedError,
+    ShareCapError,
 )
 from modelrouter.ports import SpendRow
 
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
 
     from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.budget import Budget
+    from modelrouter.core.shares import ShareDemand
     from modelrouter.ports import Clock, Committed, RefusedCalls, Reservation, Resolution
 
     _Account: TypeAlias = tuple[str, str, int]
@@ -74,6 +85,17 @@ class _Booked:
             return Balance(uncertain=within, overrun=over)
         return Balance(settled=within, overrun=over)
 
+    def units(self, measure: Measure) -> tuple[int, int]:
+        """What it has booked, and what is pending of it, as shares count."""
+        if measure is Measure.SPEND:
+            return self.balance.spent, self.balance.reserved
+        ended = self.resolution
+        usage = None if ended is None else ended.attempt.usage
+        tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
+        if ended is None and not self.expired:
+            return 0, units_of(measure, self.reservation.bound)
+        return (1 if measure is Measure.CALLS else tokens), 0
+
     @property
     def spending(self) -> Spending:
         """As budgets see it."""
@@ -91,7 +113,7 @@ class _Parked:
 
 
 class MemoryLedger:
-    """A book in memory with the rules of the real one, budgets among them. It does not outlive its process.
+    """A book in memory with the rules of the real one, budgets and share caps among them. It ends with its process.
 
     Args:
         clock: when reservations are made; None takes the machine's. Waiting for money goes by real time in any case.
@@ -264,6 +286,11 @@ class MemoryLedger:
         if refusal is not None:
             kind = BudgetBusyError if refusal.is_busy else BudgetExceededError
             return kind(refusal_text(refusal), refusal=refusal)
+        for demand in reservation.shares:
+            needed = units_of(demand.cap.of, reservation.bound)
+            over = admit_share(demand, needed, self._holding(demand, booked.at_us))
+            if over is not None:
+                return ShareCapError(share_refusal_text(over), refusal=over)
         if request_id is not None:
             self._requests[request_id] = call_id
         self._first_of_calls.setdefault(call_id, name)
@@ -271,6 +298,22 @@ class MemoryLedger:
         self._booked[name] = booked
         self._enter(booked)
         return None
+
+    def _holding(self, demand: ShareDemand, at_us: int) -> Holding:
+        """What a vendor and everybody have over the window of a cap."""
+        cap = demand.cap
+        first_us = first_hour_us(cap.window_s, at_us)
+        settled = reserved = total = 0
+        for each in self._booked.values():
+            if each.at_us // HOUR_US * HOUR_US < first_us:
+                continue
+            booked, pending = each.units(cap.of)
+            total += booked
+            name = each.reservation.developer if cap.by == "developer" else each.reservation.operator
+            if name in demand.members:
+                settled += booked
+                reserved += pending
+        return Holding(settled, reserved, total)
 
     def _position(self, budget: Budget, scope: str, at_us: int) -> Position:
         first_us, resets_us = span_us(budget, at_us)

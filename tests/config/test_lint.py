@@ -65,6 +65,8 @@ def with_policy(text: str, *others: str, **parts: str) -> dict[str, str]:
 BRIEF: Final = "data.retention_days: {max: 30}"
 SECOND: Final = policy("processing.country: {allow: [US]}", name="q")
 KEPT: Final = policy(BRIEF, name="q")
+HALF: Final = "vendors.share: {max: 0.5, window: 30d, min_volume: 100, when_alone: permit}"
+TWO: Final = "routes: {support: {try: [mistral, gpt]}}"
 CASES: Final = [
     (
         "never_permits",
@@ -169,6 +171,35 @@ CASES: Final = [
             routes="routes: {support: {try: [mistral]}}",
         ),
         with_policy(f"{policy(BRIEF)}{WAIVER.replace('EXPIRES', '2027-11-28')}\n", deployments=RETAINS),
+    ),
+    (
+        "share_standstill",
+        with_policy(policy(f"{HALF}  {MARK}"), deployments=f"{OWN_FACTS}{MISTRAL}\n{GPT}", routes=TWO),
+        # together they may have more than there is
+        with_policy(policy(HALF.replace("0.5", "0.6")), deployments=f"{OWN_FACTS}{MISTRAL}\n{GPT}", routes=TWO),
+    ),
+    (
+        "share_standstill",
+        with_policy(
+            policy(f"{HALF.replace('permit', 'refuse')}  {MARK}"), routes="routes: {support: {try: [mistral]}}"
+        ),
+        with_policy(policy(HALF), routes="routes: {support: {try: [mistral]}}"),
+    ),
+    (
+        "share_standstill",
+        with_policy(policy(f"{HALF}  {MARK}"), deployments=f"{OWN_FACTS}{MISTRAL}\n{GPT}", routes=TWO),
+        # our own machine adds to nobody's share
+        with_policy(policy(HALF), deployments=f"{OWN_FACTS}{MISTRAL}\n{GPT}", routes=TWO.replace("[", "[own, ")),
+    ),
+    (
+        "share_standstill",
+        with_policy(policy(f"{HALF}  {MARK}"), deployments=f"{OWN_FACTS}{MISTRAL}\n{GPT}", routes=TWO),
+        # a soft cap refuses nobody
+        with_policy(
+            policy(HALF.replace("when_alone: permit", "mode: soft")),
+            deployments=f"{OWN_FACTS}{MISTRAL}\n{GPT}",
+            routes=TWO,
+        ),
     ),
     (
         "unusable",

@@ -11,6 +11,7 @@ from modelrouter.core.attempts import Attempt, Billing, Failure, FailureKind, Ph
 from modelrouter.core.bounds import Bound, BoundBasis
 from modelrouter.core.budget import Budget, Window
 from modelrouter.core.pricing import PriceList
+from modelrouter.core.shares import Measure, ShareCap, ShareDemand, ShareMode
 from modelrouter.ports import CallRecord, Reservation, Resolution
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def reservation(
     price: PriceList = PRICE,
     developer: str = "alibaba",
     wait_s: float = 0.0,
+    shares: tuple[ShareDemand, ...] = (),
 ) -> Reservation:
     """A reservation; its call is its own unless given."""
     return Reservation(
@@ -122,6 +124,7 @@ def reservation(
         price=price,
         developer=developer,
         wait_s=wait_s,
+        shares=shares,
     )
 
 
@@ -142,6 +145,22 @@ def budget(
     return Budget(
         name, limit_nano_usd, window, length_s, zone=zone, zone_name=zone_name, each=each, only=limits, wait_s=wait_s
     )
+
+
+def share(
+    vendor: str = "azure",
+    most: tuple[int, int] = (1, 2),
+    of: Measure = Measure.SPEND,
+    by: str = "operator",
+    *,
+    least: int = 1_000,
+    window_h: int = 24,
+    members: frozenset[str] | None = None,
+    mode: ShareMode = ShareMode.HARD,
+) -> ShareDemand:
+    """A share cap, asked of a vendor."""
+    cap = ShareCap("two/vendors.share", *most, of, by, window_h * 3_600, least, mode)
+    return ShareDemand(cap, vendor, frozenset({vendor}) if members is None else members)
 
 
 def resolution(

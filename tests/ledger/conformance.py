@@ -32,6 +32,7 @@ from tests.ledger.builders import (
     timed_out,
 )
 from tests.ledger.cut_off_conformance import CutOffConformance
+from tests.ledger.share_conformance import ShareConformance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     )
 
 
-class LedgerConformance(BudgetConformance, CutOffConformance):
+class LedgerConformance(BudgetConformance, CutOffConformance, ShareConformance):
     """The rules of a ledger."""
 
     @pytest.fixture

@@ -34,6 +34,7 @@ from tests.ledger.builders import (
 )
 from tests.ledger.cut_off_conformance import SharedCutOffConformance
 from tests.ledger.lease_conformance import LeaseConformance
+from tests.ledger.share_conformance import SharedBookConformance
 from tests.ledger.soundness import assert_sound, lines
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def correct(store: StoredLedger, *corrections: Correction) -> Exception | None:
     return heard.outcome()
 
 
-class StoreConformance(LeaseConformance, SharedCutOffConformance):
+class StoreConformance(LeaseConformance, SharedCutOffConformance, SharedBookConformance):
     """The rules of a book that several writers share."""
 
     # --- budgets in force -----------------------------------------------------------------------------------------

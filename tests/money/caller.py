@@ -26,6 +26,7 @@ from modelrouter import (
     BudgetExceededError,
     LedgerUnavailableError,
     ModelRouterError,
+    NoRouteError,
     Router,
 )
 
@@ -66,6 +67,7 @@ class Caller:
             if not self.open:
                 return
             route, team = self.chance.choice(sorted(self.open))
+            self.seen[f"begun on {route}"] += 1
             way = self.chance.choice(WAYS)
             try:
                 await self.call(f"{self.name}-{number}", way, route, team)
@@ -78,6 +80,8 @@ class Caller:
             except LedgerUnavailableError:
                 self.seen["unwritten"] += 1
                 await asyncio.sleep(PAUSE_S)
+            except NoRouteError:
+                self.seen[f"refused on {route}"] += 1
             except ModelRouterError as error:
                 self.seen[type(error).__name__] += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 from modelrouter.cli.options import AsJson, ConfigOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from modelrouter.cli.spend.view import View
     from modelrouter.config import Setup
@@ -26,12 +27,13 @@ TAG = "tag."
 def spend(
     *,
     by: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="GROUP[,GROUP]",
-            help="deployment, route, operator, developer, model, policy, hour, day, month or tag.NAME; one or two",
+            help="deployment (the default), route, operator, developer, model, policy, hour, day, month or tag.NAME; "
+            "one or two. With --concentration operator (the default), developer, parent or country",
         ),
-    ] = "deployment",
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="WHEN", help="a length as 90m, 24h, 7d, 4w, a day as 2026-11-01, or 2026-11-01T09:30"),
@@ -44,6 +46,10 @@ def spend(
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="show so many rows, and the others as one")] = (
         None
     ),
+    concentration: Annotated[
+        bool,
+        typer.Option("--concentration", help="which vendor has how much, the trend, and how far each share cap is"),
+    ] = False,
     tz: Annotated[str, typer.Option(metavar="ZONE", help="whose days and months, as Europe/Berlin")] = "UTC",
     config: ConfigOption = None,
     as_json: AsJson = False,
@@ -55,7 +61,11 @@ def spend(
     """
     if as_json and as_csv:
         raise typer.BadParameter("`--json` and `--csv` are two forms of one report: ask for one", param_hint="--csv")
-    question = _question(by, since, until, tz)
+    if concentration:
+        others = {"--compare-to": compare_to is not None, "--limit": limit is not None, "--csv": as_csv}
+        _concentration(by, since, until, tz, config, others, as_json=as_json)
+        return
+    question = _question(by or "deployment", since, until, tz)
     from modelrouter.cli.spend.view import view_of
     from modelrouter.config import find_config
     from modelrouter.config.build import read
@@ -65,6 +75,37 @@ def spend(
     report, blank = _read(setup, blank)
     _check_tags(setup, report, question)
     _print(view_of(report, blank, limit), as_json=as_json, as_csv=as_csv)
+
+
+def _concentration(  # noqa: PLR0917 - as they were given
+    by: str | None,
+    since: str | None,
+    until: str | None,
+    tz: str,
+    config: str | None,
+    others: Mapping[str, bool],
+    *,
+    as_json: bool,
+) -> None:
+    from modelrouter.core.shares import BY
+
+    for option, is_given in others.items():
+        if is_given:
+            raise typer.BadParameter("this means nothing with `--concentration`: remove it", param_hint=option)
+    by = by or BY[0]
+    if by not in BY:
+        raise typer.BadParameter(f"`{by}` tells no vendors apart: write {', '.join(BY)}", param_hint="--by")
+    question = _question("operator", since or "30d", until, tz)
+    from modelrouter.cli.spend.concentration import Span, show_concentration
+    from modelrouter.config import find_config, load
+
+    if question.until_us is None:
+        now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
+        question = replace(question, until_us=now_us)
+    if question.since_us is None or question.until_us is None or question.until_us <= question.since_us:
+        raise typer.BadParameter(f"`{since}` is not in the past: write a length, as 30d", param_hint="--since")
+    span = Span(question.since_us, question.until_us, question.zone)
+    show_concentration(load(find_config(config)), by, span, as_json=as_json)
 
 
 def _question(by: str, since: str | None, until: str | None, tz: str) -> Question:
@@ -106,8 +147,6 @@ def _blank(setup: Setup, question: Question, compare_to: str | None) -> View:
 
 def _read(setup: Setup, blank: View) -> tuple[Report, View]:
     """The report, and where budgets stand."""
-    from dataclasses import replace
-
     from modelrouter.cli.booked import opened
     from modelrouter.ledger.reports import Report, Sums, report
 

@@ -11,6 +11,7 @@ from modelrouter.core.rules.operator import OperatorFamily
 from modelrouter.core.rules.price import PriceFamily, RequestFamily
 from modelrouter.core.rules.quality import QualityFamily
 from modelrouter.core.rules.residency import ResidencyFamily
+from modelrouter.core.rules.share import ShareFamily
 from modelrouter.core.rules.terms import TermsFamily
 from modelrouter.core.rules.vendors import RouteAssertion, SurvivalAssertion
 from modelrouter.core.rules.weights import WeightsFamily
@@ -36,6 +37,7 @@ FAMILIES: tuple[RuleFamily, ...] = (
     QualityFamily(),
     RequestFamily(),
     ResidencyFamily(),
+    ShareFamily(),
     TermsFamily(),
     WeightsFamily(),
 )
