@@ -9,7 +9,7 @@ import typer
 from modelrouter.cli.budget.command import budget
 from modelrouter.cli.catalog.add import add
 from modelrouter.cli.catalog.calibrate import calibrate
-from modelrouter.cli.catalog.diff import diff
+from modelrouter.cli.catalog.diff import diff as catalog_diff
 from modelrouter.cli.catalog.listing import list_entries
 from modelrouter.cli.catalog.prices import prices
 from modelrouter.cli.catalog.show import show
@@ -19,6 +19,7 @@ from modelrouter.cli.catalog.why import why
 from modelrouter.cli.chat import chat
 from modelrouter.cli.check.command import check
 from modelrouter.cli.demo import demo
+from modelrouter.cli.diff.command import diff
 from modelrouter.cli.explain import explain
 from modelrouter.cli.ledger.group import ledger
 from modelrouter.cli.schema import schema
@@ -62,6 +63,7 @@ app.command()(explain)
 app.command()(chat)
 app.command()(spend)
 app.command()(status)
+app.command()(diff)
 app.add_typer(budget, name="budget")
 app.add_typer(ledger, name="ledger")
 app.command()(schema)
@@ -73,5 +75,5 @@ catalog.command("prices")(prices)
 catalog.command("why")(why)
 catalog.command("add")(add)
 catalog.command("verify")(verify)
-catalog.command("diff")(diff)
+catalog.command("diff")(catalog_diff)
 app.add_typer(catalog, name="catalog")

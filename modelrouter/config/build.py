@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from modelrouter.core.load import Limits
     from modelrouter.ports import Endpoint
 
-__all__ = ["Reading", "build", "check_model", "from_text", "load", "read"]
+__all__ = ["Reading", "build", "check_model", "from_text", "load", "read", "read_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,20 @@ def read(path: str | Path) -> Reading:
         ConfigError: as `load`.
     """
     found = Path(path).expanduser().absolute()
-    shown = str(path)
-    return _reading(read_config(read_file(found, shown), shown, found.parent, found))
+    return read_text(read_file(found, str(path)), str(path), found)
+
+
+def read_text(text: str, shown: str, path: Path) -> Reading:
+    """As `read`, for a file that was read already.
+
+    Args:
+        shown: its name for messages.
+        path: the file, absolute.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    return _reading(read_config(text, shown, path.parent, path))
 
 
 def _setup(files: Sequence[ConfigFile]) -> Setup:

@@ -1,12 +1,15 @@
 """No vendor is indispensable: whose loss takes a deployment away, who is left, and the proof that somebody is.
 
 `vendors_of` is the graph. A `Footing` subtracts losses from who is permitted and finds the shortest counterexample.
-`broken_assertions` judges what policies assert of whole routes.
+`broken_assertions` judges what policies assert of whole routes. `difference` compares two sets of policies by meaning.
 """
 
 from __future__ import annotations
 
 from modelrouter.core.assurance.assertions import Asserted, Broken, asserted_by, broken_assertions, permitted_on
+from modelrouter.core.assurance.comparing import Side, difference
+from modelrouter.core.assurance.difference import Difference, Turn
+from modelrouter.core.assurance.loosening import Cause, Loosening
 from modelrouter.core.assurance.losses import Loss, LossKind
 from modelrouter.core.assurance.survival import Footing, Ground
 from modelrouter.core.assurance.vendors import Gap, Vendor, VendorRole, Vendors, vendors_of
@@ -14,16 +17,22 @@ from modelrouter.core.assurance.vendors import Gap, Vendor, VendorRole, Vendors,
 __all__ = [
     "Asserted",
     "Broken",
+    "Cause",
+    "Difference",
     "Footing",
     "Gap",
     "Ground",
+    "Loosening",
     "Loss",
     "LossKind",
+    "Side",
+    "Turn",
     "Vendor",
     "VendorRole",
     "Vendors",
     "asserted_by",
     "broken_assertions",
+    "difference",
     "permitted_on",
     "vendors_of",
 ]
