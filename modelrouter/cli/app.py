@@ -22,6 +22,7 @@ from modelrouter.cli.demo import demo
 from modelrouter.cli.diff.command import diff
 from modelrouter.cli.explain import explain
 from modelrouter.cli.ledger.group import ledger
+from modelrouter.cli.observe import observe
 from modelrouter.cli.schema import schema
 from modelrouter.cli.spend.command import spend
 from modelrouter.cli.start.init import init
@@ -64,6 +65,7 @@ app.command()(chat)
 app.command()(spend)
 app.command()(status)
 app.command()(diff)
+app.command()(observe)
 app.add_typer(budget, name="budget")
 app.add_typer(ledger, name="ledger")
 app.command()(schema)

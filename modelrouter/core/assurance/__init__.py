@@ -2,6 +2,7 @@
 
 `vendors_of` is the graph. A `Footing` subtracts losses from who is permitted and finds the shortest counterexample.
 `broken_assertions` judges what policies assert of whole routes. `difference` compares two sets of policies by meaning.
+`watched` says what a policy that only observes would have done.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from modelrouter.core.assurance.comparing import Side, difference
 from modelrouter.core.assurance.difference import Difference, Turn
 from modelrouter.core.assurance.loosening import Cause, Loosening
 from modelrouter.core.assurance.losses import Loss, LossKind
+from modelrouter.core.assurance.observing import Watch, watched
 from modelrouter.core.assurance.survival import Footing, Ground
+from modelrouter.core.assurance.told import Told, ToldCall, told_of
 from modelrouter.core.assurance.vendors import Gap, Vendor, VendorRole, Vendors, vendors_of
 
 __all__ = [
@@ -26,13 +29,18 @@ __all__ = [
     "Loss",
     "LossKind",
     "Side",
+    "Told",
+    "ToldCall",
     "Turn",
     "Vendor",
     "VendorRole",
     "Vendors",
+    "Watch",
     "asserted_by",
     "broken_assertions",
     "difference",
     "permitted_on",
+    "told_of",
     "vendors_of",
+    "watched",
 ]

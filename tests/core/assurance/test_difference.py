@@ -49,7 +49,11 @@ def changed(draw: st.DrawFn, policy: Policy, subjects: tuple[str, ...]) -> Polic
     if kind == "observe":
         return replace(policy, observe=not policy.observe)
     if kind == "scope":
-        scopes: tuple[dict[str, frozenset[str]], ...] = ({}, {"team": frozenset({"b"})}, {"data_class": frozenset({"personal"})})
+        scopes: tuple[dict[str, frozenset[str]], ...] = (
+            {},
+            {"team": frozenset({"b"})},
+            {"data_class": frozenset({"personal"})},
+        )
         return replace(policy, applies_to=draw(st.sampled_from(scopes)))
     if kind == "waiver":
         return replace(policy, waivers=())
