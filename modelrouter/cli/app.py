@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from modelrouter.cli.audit.command import audit
 from modelrouter.cli.budget.command import budget
 from modelrouter.cli.catalog.add import add
 from modelrouter.cli.catalog.calibrate import calibrate
@@ -66,6 +67,7 @@ app.command()(spend)
 app.command()(status)
 app.command()(diff)
 app.command()(observe)
+app.command()(audit)
 app.add_typer(budget, name="budget")
 app.add_typer(ledger, name="ledger")
 app.command()(schema)

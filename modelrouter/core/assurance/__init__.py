@@ -13,7 +13,9 @@ from modelrouter.core.assurance.difference import Difference, Turn
 from modelrouter.core.assurance.loosening import Cause, Loosening
 from modelrouter.core.assurance.losses import Loss, LossKind
 from modelrouter.core.assurance.observing import Watch, watched
+from modelrouter.core.assurance.substitution import Dependence, Substitution, dependence
 from modelrouter.core.assurance.survival import Footing, Ground
+from modelrouter.core.assurance.tally import Tally, tally_of
 from modelrouter.core.assurance.told import Told, ToldCall, told_of
 from modelrouter.core.assurance.vendors import Gap, Vendor, VendorRole, Vendors, vendors_of
 
@@ -21,6 +23,7 @@ __all__ = [
     "Asserted",
     "Broken",
     "Cause",
+    "Dependence",
     "Difference",
     "Footing",
     "Gap",
@@ -29,6 +32,8 @@ __all__ = [
     "Loss",
     "LossKind",
     "Side",
+    "Substitution",
+    "Tally",
     "Told",
     "ToldCall",
     "Turn",
@@ -38,8 +43,10 @@ __all__ = [
     "Watch",
     "asserted_by",
     "broken_assertions",
+    "dependence",
     "difference",
     "permitted_on",
+    "tally_of",
     "told_of",
     "vendors_of",
     "watched",

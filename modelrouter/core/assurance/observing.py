@@ -76,8 +76,8 @@ class Watch:
 
     def take(self, call: ToldCall) -> None:
         """Count a call that the policy bound."""
-        self.calls += 1
-        self.routes[call.route] = self.routes.get(call.route, 0) + 1
+        self.calls += call.count
+        self.routes[call.route] = self.routes.get(call.route, 0) + call.count
         self.first_us = call.at_us if self.first_us is None else min(self.first_us, call.at_us)
         self.last_us = call.at_us if self.last_us is None else max(self.last_us, call.at_us)
         kept_out = self._kept_out(call, call.told)
@@ -85,12 +85,12 @@ class Watch:
             return
         is_refused = not kept_out.isdisjoint(call.attempted)
         has_nobody = bool(call.told.permitted) and kept_out.issuperset(call.told.permitted)
-        self.refused += is_refused
-        self.nobody += has_nobody
+        self.refused += call.count * is_refused
+        self.nobody += call.count * has_nobody
         if is_refused or has_nobody:
             self.last_refused_us = max(self.last_refused_us or call.at_us, call.at_us)
         else:
-            self.fewer += not kept_out.isdisjoint(call.told.permitted)
+            self.fewer += call.count * (not kept_out.isdisjoint(call.told.permitted))
 
     def _kept_out(self, call: ToldCall, told: Told) -> set[str]:
         """Whom it would have kept out; each rule is counted on the way."""
@@ -99,13 +99,13 @@ class Watch:
             if each.policy != self.policy:
                 continue
             if each.waiver:
-                self.waived[each.waiver] = self.waived.get(each.waiver, 0) + 1
+                self.waived[each.waiver] = self.waived.get(each.waiver, 0) + call.count
                 continue
             found.add(each.deployment)
             key = each.rule, call.route, each.deployment
             row = self.rules.setdefault(key, RuleWatch(*key))
-            row.calls += 1
-            row.refused += each.deployment in call.attempted
+            row.calls += call.count
+            row.refused += call.count * (each.deployment in call.attempted)
             row.last_us = max(row.last_us, call.at_us)
         return found
 
@@ -125,5 +125,5 @@ def watched(calls: Iterable[ToldCall], policies: Mapping[str, str]) -> dict[str,
             if layer.observe and layer.digest == watch.digest:
                 watch.take(call)
             else:
-                watch.earlier += 1
+                watch.earlier += call.count
     return found

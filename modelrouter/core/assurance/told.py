@@ -77,6 +77,7 @@ class ToldCall:
     Attributes:
         at_us: when its first attempt was reserved, microseconds since 1970, UTC.
         attempted: deployments in the order of attempts; none where nobody was permitted.
+        count: how many calls it stands for; above 1 only where many alike were refused.
     """
 
     call_id: str
@@ -84,6 +85,7 @@ class ToldCall:
     route: str
     attempted: tuple[str, ...]
     told: Told
+    count: int = 1
 
 
 def told_of(decision: Decision) -> Told:
