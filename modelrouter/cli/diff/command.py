@@ -15,7 +15,10 @@ from modelrouter.cli.options import AsJson, ConfigOption
 from modelrouter.cli.screen import console, print_document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from modelrouter.cli.budget.book import Change
+    from modelrouter.config import Setup
     from modelrouter.config.comparison import Named, Over
     from modelrouter.core.assurance import Difference
     from modelrouter.core.route import Route
@@ -31,6 +34,7 @@ class Compared:
         over: what it was judged over, in words.
         orders: routes whose candidates are tried in another order, before and after, in words.
         budgets: those that are not the same.
+        uninspected: what no longer looks into requests, or raises no tag any more, in words.
     """
 
     old: str
@@ -40,6 +44,12 @@ class Compared:
     found: Difference
     orders: tuple[tuple[str, str, str], ...] = ()
     budgets: tuple[Change, ...] = ()
+    uninspected: tuple[str, ...] = ()
+
+    @property
+    def permits_more(self) -> bool:
+        """Whether the new one permits anything that the old one refused."""
+        return self.found.permits_more or bool(self.uninspected)
 
 
 def diff(
@@ -59,7 +69,7 @@ def diff(
     """Compare two policies, or two configs, by meaning: which deployments change verdict on which routes, and why.
 
     0 if NEW permits nothing that OLD refused, 1 if it does: a newly permitted deployment or candidate, a higher limit,
-    less asserted of a route, a new waiver, a policy that only observes now or binds less, a rule that cannot be read.
+    less asserted of a route, a new waiver, a policy that only observes now or binds less, an inspection that is gone.
     """
     compared = _compared(old, new, catalog=catalog, country=country, day=_day(on), config=config)
     if as_json:
@@ -70,7 +80,7 @@ def diff(
         from modelrouter.cli.diff.screen import show_compared
 
         show_compared(console(), compared)
-    if compared.found.permits_more:
+    if compared.permits_more:
         raise typer.Exit(REFUSED)
 
 
@@ -121,7 +131,20 @@ def _of_configs(old: Named, new: Named, day: date) -> Compared:
         if (later := after.setup.routes.get(name)) is not None and (was := _order(route)) != (now := _order(later))
     )
     budgets = differences(before.setup.budgets, after.setup.budgets)
-    return Compared(old.shown, new.shown, day, "their own routes", found, orders, budgets)
+    gone = tuple(_uninspected(before.setup, after.setup))
+    return Compared(old.shown, new.shown, day, "their own routes", found, orders, budgets, gone)
+
+
+def _uninspected(before: Setup, after: Setup) -> Iterator[str]:
+    """What of inspection was taken back: it only ever takes candidates away."""
+    for name in before.inspect:
+        if name not in after.inspect:
+            yield f"the inspector `{name}` looks into no request any more"
+    for tag, ladder in before.ladders.items():
+        later = after.ladders.get(tag)
+        for kind, value in ladder.raised_by.items():
+            if later is None or later.raised_by.get(kind) != value:
+                yield f"finding `{kind}` raises tag `{tag}` to `{value}` no more"
 
 
 def _of_policies(old: Named, new: Named, over: Over, words: str, day: date) -> Compared:

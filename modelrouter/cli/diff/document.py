@@ -26,7 +26,7 @@ def compared_document(compared: Compared) -> Document:
 
     found = compared.found
     return {
-        "ok": not found.permits_more,
+        "ok": not compared.permits_more,
         "old": compared.old,
         "new": compared.new,
         "on": compared.today.isoformat(),
@@ -34,6 +34,7 @@ def compared_document(compared: Compared) -> Document:
         "deployments": found.deployments,
         "answers": found.cells,
         "proved_by_rules": found.is_proved,
+        "only_new_takes": list(found.wider),
         **{turn.value: [_turned(each) for each in found.of(turn)] for turn in Turn},
         "limits": [
             {
@@ -69,6 +70,7 @@ def compared_document(compared: Compared) -> Document:
             }
             for each in found.duties
         ],
+        "inspection_taken_back": list(compared.uninspected),
         "orders": [{"route": route, "before": was, "after": now} for route, was, now in compared.orders],
         "budgets": [
             {
@@ -109,7 +111,10 @@ def _turned(turned: Turned) -> Document:
 
 def _asserted(change: AssertionChange) -> Document:
     def told(specs: Iterable[tuple[str, RuleSpec]]) -> list[Document]:
-        return [{"rule": f"{policy}/{spec.key}", "min": _word(spec.at_least)} for policy, spec in specs]
+        return [
+            {"rule": f"{policy}/{spec.key}", "min": _word(spec.at_least), "max": _word(spec.at_most)}
+            for policy, spec in specs
+        ]
 
     return {
         "routes": list(change.routes),

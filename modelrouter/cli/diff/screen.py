@@ -54,13 +54,17 @@ def show_compared(screen: Console, compared: Compared) -> None:
     _show_duties(screen, found)
     for loosening in found.loosenings:
         _show_loosening(screen, loosening)
+    for words in compared.uninspected:
+        screen.print(words, style="red")
+    for words in found.wider:
+        screen.print(f"taken now, and not before: {words}", style="yellow")
     show_waivers(screen, found.waivers)
     for route, was, now in compared.orders:
         screen.print(f"order of {route}: {was} -> {now}")
     for budget in compared.budgets:
         screen.print(f"budget {budget.words}", style="yellow")
     screen.print()
-    _show_answer(screen, found)
+    _show_answer(screen, compared)
 
 
 def _show_turned(screen: Console, title: str, turned: tuple[Turned, ...], by: str, *, style: str) -> None:
@@ -114,13 +118,18 @@ def _limits(limits: Limits) -> str:
 
 def _show_assertion(screen: Console, change: AssertionChange) -> None:
     def told(specs: Iterable[tuple[str, RuleSpec]]) -> str:
-        return ", ".join(f"{policy}/{spec.key} min {spec.at_least}" for policy, spec in specs) or "nothing"
+        return ", ".join(f"{policy}/{spec.key} {_bounds(spec)}" for policy, spec in specs) or "nothing"
 
     looser = " (looser)" if change.is_looser else ""
     screen.print(
         f"asserted of {', '.join(change.routes)}: {told(change.before)} -> {told(change.after)}{looser}",
         style="red" if change.is_looser else None,
     )
+
+
+def _bounds(spec: RuleSpec) -> str:
+    limits = (("min", spec.at_least), ("max", spec.at_most))
+    return " ".join(f"{verb} {value}" for verb, value in limits if value is not None)
 
 
 def _show_other_reasons(screen: Console, turned: tuple[Turned, ...]) -> None:
@@ -169,9 +178,10 @@ def show_waivers(screen: Console, waivers: Iterable[SignedWaiver]) -> None:
         screen.print(shown)
 
 
-def _show_answer(screen: Console, found: Difference) -> None:
+def _show_answer(screen: Console, compared: Compared) -> None:
+    found = compared.found
     over = f"over these {_count(found.deployments, 'deployment')}"
-    if found.permits_more:
+    if compared.permits_more:
         screen.print("permits more: NEW permits something that OLD refused", style="bold red")
     elif found.is_proved:
         screen.print("permits nothing more: by the rules themselves, at any deployment whatever", style="bold green")

@@ -46,6 +46,8 @@ __all__ = ["Side", "difference"]
 
 CEILING: Final = "request.cost_usd"
 BASIS: Final = "request.bound"
+BY_VALUE: Final = frozenset({"vendors.share"})
+"""Rules that no deployment is refused for, and that are asked when money is reserved: compared like assertions."""
 NOBODY: Final = 0
 """The ceiling of a rule that has no meaning: it permits nobody."""
 
@@ -92,7 +94,10 @@ def difference(old: Side, new: Side, today: date) -> Difference:
                 continue
             was, now = before.cells(name, tags, unheard[0]), after.cells(name, tags, unheard[1])
             gathered.take(name, tags, was, now)
-            gathered.take_loosenings(before, after, name, tags, today)
+            if name not in old.routes or (unheard[0] and name in new.routes):
+                gathered.wider[unheard[0] or f"there was no route `{name}`"] = None
+            elif name in new.routes and not any(unheard):
+                gathered.take_loosenings(before, after, name, tags, today)
     gathered.take_assertions(before, after)
     return gathered.found(_waivers(before, after, gathered.waived, today))
 
@@ -202,6 +207,7 @@ class _Gathered:
         self.waived: dict[Waiver, dict[tuple[str, str], None]] = {}
         self.loosenings: dict[tuple[object, ...], Loosening] = {}
         self.assertions: dict[tuple[object, ...], AssertionChange] = {}
+        self.wider: dict[str, None] = {}
         self.cells = 0
         self.deployments: set[str] = set()
 
@@ -232,9 +238,7 @@ class _Gathered:
             self.duties[route, name, added, removed] = DutyChange(route, name, added, removed)
 
     def take_loosenings(self, before: _Bench, after: _Bench, route: str, tags: Mapping[str, str], today: date) -> None:
-        """What the rules of the new side do not prove in one situation; routes that only one side has prove nothing."""
-        if route not in before.side.routes or route not in after.side.routes:
-            return
+        """What the rules of the new side do not prove in one situation of a route that both have."""
         for each in loosenings(before.layers(route), after.layers(route), tags, after.side.world, today):
             kept = self.loosenings.setdefault((each.policy, each.rule, each.cause, each.waivers), each)
             if route not in kept.routes:
@@ -263,6 +267,7 @@ class _Gathered:
             tuple(self.assertions.values()),
             tuple(self.loosenings.values()),
             waivers,
+            tuple(self.wider),
             self.cells,
             len(self.deployments),
         )
@@ -275,7 +280,8 @@ def _asserted(layers: Iterable[Layer]) -> tuple[tuple[str, RuleSpec], ...]:
 def _enforced(layers: Iterable[Layer]) -> Iterator[tuple[str, RuleSpec]]:
     for layer in layers:
         for spec in layer.policy.rules:
-            if assertion_of(spec.key) is not None and not layer.policy.observe:
+            is_of_routes = assertion_of(spec.key) is not None or spec.key in BY_VALUE
+            if is_of_routes and not layer.policy.observe:
                 yield layer.policy.name, spec
 
 

@@ -151,6 +151,7 @@ class Difference:
     Attributes:
         loosenings: rules of the old side that nothing of the new one is proved to replace, for whatever deployments.
         waivers: every waiver of either side, the new side's first.
+        wider: what only the new side takes at all, as routes and values of tags, in words.
         cells: how many answers were compared.
         deployments: over how many deployments.
     """
@@ -161,6 +162,7 @@ class Difference:
     assertions: tuple[AssertionChange, ...]
     loosenings: tuple[Loosening, ...]
     waivers: tuple[SignedWaiver, ...] = ()
+    wider: tuple[str, ...] = ()
     cells: int = 0
     deployments: int = 0
 
@@ -176,7 +178,7 @@ class Difference:
     @property
     def is_proved(self) -> bool:
         """Whether the new policies permit no more than the old ones by their rules alone, at any deployment."""
-        return not self.loosenings and not any(each.is_looser for each in self.assertions)
+        return not self.loosenings and not self.wider and not any(each.is_looser for each in self.assertions)
 
     @property
     def permits_more(self) -> bool:

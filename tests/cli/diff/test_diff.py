@@ -128,6 +128,20 @@ def test_two_configs(run: Callable[..., Ran], write: Callable[..., str]) -> None
     assert (back.code, rows(back.document, "newly_refused")) == (0, {("chat", "dear")})
 
 
+def test_an_inspection_that_is_taken_back_permits_more(run: Callable[..., Ran], write: Callable[..., str]) -> None:
+    """What looked into requests only took candidates away; to look for more, or into higher values, is no less."""
+    tags = "{kind: {values: [public, secret], raised_by: {api_key: secret}}}"
+    inspected = CONFIG.replace("tags: {team: {}}", f"tags: {tags}") + "inspect: [builtin]\n"
+    old = write("old.yaml", inspected)
+    gone = run("diff", old, write("new.yaml", inspected.replace("inspect: [builtin]\n", "")), "--json")
+    assert (gone.code, gone.document["ok"]) == (1, False)
+    assert gone.document["inspection_taken_back"] == ["the inspector `builtin` looks into no request any more"]
+    assert "`builtin` looks into no request any more" in run("diff", old, "new.yaml").out
+    assert run("diff", "new.yaml", old).code == 0
+    lower = write("lower.yaml", inspected.replace("{api_key: secret}", "{iban: secret}"))
+    assert "raises tag `kind` to `secret` no more" in " ".join(run("diff", old, lower).out.split())
+
+
 def test_shipped_policies_over_the_catalog(run: Callable[..., Ran]) -> None:
     """Without any config: the sovereign policy permits less than the one it extends, whatever is on offer."""
     stricter = run("diff", "eu-gdpr", "eu-sovereign", "--catalog", "--country", "de", "--json")

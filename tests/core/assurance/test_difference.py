@@ -313,8 +313,10 @@ def test_a_tag_value_that_is_newly_declared_is_a_way_round(scenario: Scenario) -
     assert not compared(scenario, (scoped,), (scoped,)).permits_more
     found = compared(scenario, (scoped,), (scoped,), data_class=frozenset({"personal", "public", "other"}))
     assert {each.before[0].rule for each in found.of(Turn.NEWLY_PERMITTED)} <= {"tags"}
+    assert found.wider == ("tag `data_class: (any other)` is not declared",)
+    assert not found.is_proved
     rows = compared(scenario, (), (), data_class=frozenset({"personal", "public", "other"}))
-    assert rows.turned == ()
+    assert (rows.turned, rows.wider) == ((), ())
 
 
 def test_a_candidate_that_is_added_or_taken_away_turns(scenario: Scenario) -> None:
@@ -327,3 +329,15 @@ def test_a_candidate_that_is_added_or_taken_away_turns(scenario: Scenario) -> No
     ):
         assert {each.turn for each in found.turned} <= {turn, Turn.OTHER_REASONS}
         assert {each.deployment for each in found.turned} == set(scenario.route.candidates)
+        assert found.is_proved is (turn is Turn.NEWLY_REFUSED)
+
+
+def test_a_share_cap_is_compared_by_value(scenario: Scenario) -> None:
+    """It refuses no deployment, so a higher one would not show in any verdict."""
+
+    def cap(share: str) -> Policy:
+        return replace(NO_CN, rules=(*NO_CN.rules, RuleSpec("vendors.share", at_most=Decimal(share))))
+
+    assert compared(scenario, (cap("0.6"),), (cap("0.8"),)).permits_more
+    assert not compared(scenario, (cap("0.6"),), (cap("0.6"),)).permits_more
+    assert not any(each.is_looser for each in compared(scenario, (cap("0.8"),), (cap("0.6"),)).assertions)
