@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from modelrouter.cli.audit.command import audit
 from modelrouter.cli.budget.command import budget
 from modelrouter.cli.catalog.add import add
 from modelrouter.cli.catalog.calibrate import calibrate
-from modelrouter.cli.catalog.diff import diff
+from modelrouter.cli.catalog.diff import diff as catalog_diff
 from modelrouter.cli.catalog.listing import list_entries
 from modelrouter.cli.catalog.prices import prices
 from modelrouter.cli.catalog.show import show
@@ -19,8 +20,10 @@ from modelrouter.cli.catalog.why import why
 from modelrouter.cli.chat import chat
 from modelrouter.cli.check.command import check
 from modelrouter.cli.demo import demo
+from modelrouter.cli.diff.command import diff
 from modelrouter.cli.explain.command import explain
 from modelrouter.cli.ledger.group import ledger
+from modelrouter.cli.observe import observe
 from modelrouter.cli.replay.command import replay
 from modelrouter.cli.revoke.attest import attest
 from modelrouter.cli.revoke.command import restore, revoke
@@ -66,6 +69,9 @@ app.command()(chat)
 app.command()(spend)
 app.command()(status)
 app.command()(replay)
+app.command()(diff)
+app.command()(observe)
+app.command()(audit)
 app.add_typer(budget, name="budget")
 app.add_typer(ledger, name="ledger")
 app.command()(revoke)
@@ -80,5 +86,5 @@ catalog.command("prices")(prices)
 catalog.command("why")(why)
 catalog.command("add")(add)
 catalog.command("verify")(verify)
-catalog.command("diff")(diff)
+catalog.command("diff")(catalog_diff)
 app.add_typer(catalog, name="catalog")

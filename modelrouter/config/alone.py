@@ -16,12 +16,14 @@ from modelrouter.config.world import tables_of
 from modelrouter.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from modelrouter.config.cases import Tried
     from modelrouter.config.lint import Located
+    from modelrouter.config.policy_schema import PolicyConfig
 
-__all__ = ["check_alone", "policy_path"]
+__all__ = ["SUFFIX", "check_alone", "extended_by", "policy_path"]
 
 FOLDER: Final = "policies"
 SUFFIX: Final = ".yaml"
@@ -55,7 +57,7 @@ def check_alone(path: Path, today: date) -> tuple[list[Located], list[Tried]]:
     """
     faults = Faults()
     tables = tables_of(load_catalog(), (), faults)
-    book = policies_beside(_with_extended(path), tables, faults)
+    book = policies_beside([path, *extended_by(read_policy(path)[0], [path.parent])], tables, faults)
     faults.raise_any()
     cases = path.with_name(f"{path.stem}{CASES}")
     tried = try_file(cases, Ground(book, tables, today), faults) if cases.is_file() else []
@@ -63,11 +65,15 @@ def check_alone(path: Path, today: date) -> tuple[list[Located], list[Tried]]:
     return findings_alone(book, path.stem, tables), tried
 
 
-def _with_extended(path: Path) -> list[Path]:
-    """A policy file and those beside it that it extends; what is not beside it is a shipped one."""
-    found = [path]
-    for each in found:
-        policy, _ = read_policy(each)
-        beside = (each.with_name(f"{name}{SUFFIX}") for name in policy.extends)
-        found.extend(other for other in beside if other.is_file() and other not in found)
+def extended_by(policy: PolicyConfig, folders: Sequence[Path]) -> list[Path]:
+    """The files of these folders that a policy extends, the first that holds one; what is in none is a shipped one."""
+    found: list[Path] = []
+    ahead = [policy]
+    while ahead:
+        for name in ahead.pop().extends:
+            places = (folder / f"{name}{SUFFIX}" for folder in folders)
+            path = next((each for each in places if each.is_file()), None)
+            if path is not None and path not in found:
+                found.append(path)
+                ahead.append(read_policy(path)[0])
     return found

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from modelrouter.ports import Endpoint
     from modelrouter.yaml12 import Document
 
-__all__ = ["Reading", "build", "check_model", "from_text", "load", "read"]
+__all__ = ["Reading", "build", "check_model", "from_text", "load", "read", "read_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,23 @@ def read(path: str | Path, *, catalog: Catalog | None = None, policy: str | Path
         ConfigError: as `load`; or no policy of that name is there to be replaced.
     """
     found = Path(path).expanduser().absolute()
-    shown = str(path)
+    return read_text(read_file(found, str(path)), str(path), found, catalog=catalog, policy=policy)
+
+
+def read_text(
+    text: str, shown: str, path: Path, *, catalog: Catalog | None = None, policy: str | Path | None = None
+) -> Reading:
+    """As `read`, for a file that was read already.
+
+    Args:
+        shown: its name for messages.
+        path: the file, absolute.
+
+    Raises:
+        ConfigError: as `load`.
+    """
     other = None if policy is None else read_policy_as(Path(policy).expanduser().absolute(), str(policy))
-    return _reading(read_config(read_file(found, shown), shown, found.parent, found), catalog, other)
+    return _reading(read_config(text, shown, path.parent, path), catalog, other)
 
 
 def _setup(files: Sequence[ConfigFile]) -> Setup:

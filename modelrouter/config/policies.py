@@ -117,10 +117,16 @@ def policies_of(
     return _bound(shelf, tables, deployments, faults)
 
 
-def policies_beside(paths: Sequence[Path], tables: Tables, faults: Faults) -> PolicyBook:
-    """Policy files without a configuration, and the shipped ones below them; any tag and deployment may be named."""
+def policies_beside(
+    paths: Sequence[Path], tables: Tables, faults: Faults, given: Sequence[tuple[PolicyConfig, Document]] = ()
+) -> PolicyBook:
+    """Policy files without a configuration, and the shipped ones below them; any tag and deployment may be named.
+
+    Args:
+        given: policies that were read already, whatever their files are called.
+    """
     shelf = _Shelf((), faults)
-    shelf.collect(paths)
+    shelf.collect(paths, given)
     subjects = [waiver.subject for each in shelf.found.values() for waiver in each.config.waivers]
     return _bound(shelf, tables, subjects, faults)
 
@@ -144,9 +150,11 @@ class _Shelf:
         self.paths: list[str] = []
         self.used_by_house: dict[str, str] = {}
 
-    def collect(self, paths: Sequence[Path] = ()) -> None:
-        """Read everything: `paths`, then the files, the highest house first, then the shipped."""
+    def collect(self, paths: Sequence[Path] = (), given: Sequence[tuple[PolicyConfig, Document]] = ()) -> None:
+        """Read everything: `given`, `paths`, then the files, the highest house first, then the shipped."""
         folders: set[Path] = set()
+        for policy, document in given:
+            self._take(Written(policy, document, (), 0))
         self._take_files(paths, 0)
         for index, file in enumerate(self.files):
             for policy, path in _inside(file):

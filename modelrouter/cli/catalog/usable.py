@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelrouter.core.policy import Layer
     from modelrouter.core.usable import Tally, Usable
 
-__all__ = ["usable"]
+__all__ = ["country_code", "usable"]
 
 Document = dict[str, Any]
 POLICY_FILE: Final = ".yaml"
@@ -62,7 +62,7 @@ def usable(
     from modelrouter.core.usable import usable as count
 
     today = datetime.now(UTC).date()
-    stated = {**({} if country is None else {"country": _country(country)}), **dict(map(_metric, metric or ()))}
+    stated = {**({} if country is None else {"country": country_code(country)}), **dict(map(_metric, metric or ()))}
     tables, book, names = _read(policies or (), stated)
     if agreements is Papers.ALL:
         tables = agreements_with_all(tables, (each for name in names for each in book.expanded[name]))
@@ -74,7 +74,12 @@ def usable(
         _show(found, tally(offers), stated, agreements)
 
 
-def _country(text: str) -> str:
+def country_code(text: str) -> str:
+    """The code of a country as `--country` takes it.
+
+    Raises:
+        BadParameter: there is no such country.
+    """
     from modelrouter.catalog.countries import country_fault
 
     code = text.upper()

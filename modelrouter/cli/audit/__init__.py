@@ -1,0 +1,1 @@
+"""`modelrouter audit`: one folder for an auditor who has never seen the tool."""

@@ -1,0 +1,1 @@
+"""`modelrouter diff`: two policies or two configurations, by meaning."""
