@@ -40,6 +40,7 @@ __all__ = [
     "Inspector",
     "LedgerStore",
     "OpenStream",
+    "RefusedCalls",
     "Reservation",
     "Resolution",
     "Rule",
@@ -269,7 +270,7 @@ class CallRecord:
         call_id: ours.
         request_id: the caller's idempotency key, in clear.
         tags: declared defaults filled in, personal values as what `LedgerStore.pseudonym` made of them.
-        decision: JSON text: hashes of static inputs, values of dynamic ones, permitted and refused with reasons.
+        decision: JSON text: the hash of what it rests on, and the values of what was read, see `core.decision_record`.
     """
 
     call_id: str
@@ -279,6 +280,22 @@ class CallRecord:
     decision: str
     policies: tuple[str, ...] = ()
     session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCalls:
+    """Requests that nobody might serve, for the same reasons: the record of one of them, and how many there were.
+
+    Attributes:
+        call: without personal tags.
+        rules: deployment to the first rule that refused it, as `eu-customers/operator.country`.
+        since_us: when the first of them came, microseconds since 1970, UTC.
+    """
+
+    call: CallRecord
+    rules: Mapping[str, str]
+    count: int
+    since_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +443,13 @@ class LedgerStore(Protocol):
 
     def remember(self, documents: Sequence[Document]) -> None:
         """Keep the texts behind the hashes that decisions name, each once. May return before they are written."""
+        ...
+
+    def note_refused(self, refused: Sequence[RefusedCalls], done: Committed) -> None:
+        """Write down requests that were refused before anything was reserved. Nobody waits for it.
+
+        Errors: `LedgerError`, `LedgerUnavailableError`; then none of them was written.
+        """
         ...
 
     def close(self, timeout_s: float) -> None:

@@ -21,9 +21,10 @@ from modelrouter.cli.chat import chat
 from modelrouter.cli.check.command import check
 from modelrouter.cli.demo import demo
 from modelrouter.cli.diff.command import diff
-from modelrouter.cli.explain import explain
+from modelrouter.cli.explain.command import explain
 from modelrouter.cli.ledger.group import ledger
 from modelrouter.cli.observe import observe
+from modelrouter.cli.replay.command import replay
 from modelrouter.cli.schema import schema
 from modelrouter.cli.spend.command import spend
 from modelrouter.cli.start.init import init
@@ -65,6 +66,7 @@ app.command()(explain)
 app.command()(chat)
 app.command()(spend)
 app.command()(status)
+app.command()(replay)
 app.command()(diff)
 app.command()(observe)
 app.command()(audit)

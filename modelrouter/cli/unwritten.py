@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelrouter.core.budget import Budget, Position
-    from modelrouter.ports import Committed, Document, Reservation, Resolution, SpendRow
+    from modelrouter.ports import Committed, Document, RefusedCalls, Reservation, Resolution, SpendRow
 
 __all__ = ["UnwrittenLedger"]
 
@@ -54,6 +54,11 @@ class UnwrittenLedger:
 
     def remember(self, documents: Sequence[Document]) -> None:
         """Nothing is kept."""
+
+    def note_refused(self, refused: Sequence[RefusedCalls], done: Committed) -> None:
+        """Nothing is kept."""
+        del refused
+        done(None)
 
     def close(self, timeout_s: float) -> None:
         """Nothing to write."""

@@ -12,7 +12,7 @@ from modelrouter.config.budgets import Names, budgets_of, ledger_of, unreached
 from modelrouter.config.canonical import canonical, static
 from modelrouter.config.deployments import deployment_from
 from modelrouter.config.faults import Fault, Faults
-from modelrouter.config.files import ConfigFile, houses_of, read_config, read_file
+from modelrouter.config.files import ConfigFile, houses_of, read_config, read_file, read_policy_as
 from modelrouter.config.hosts import HostOwners
 from modelrouter.config.house import check_houses
 from modelrouter.config.nearest import nearest
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from modelrouter.catalog import Catalog
     from modelrouter.config.deployment_schema import DeploymentConfig
     from modelrouter.config.policies import PolicyBook
+    from modelrouter.config.policy_schema import PolicyConfig
     from modelrouter.config.schema import Config
     from modelrouter.config.setup import Static
     from modelrouter.config.world import Tables
     from modelrouter.core.facts import Deployment
     from modelrouter.core.load import Limits
     from modelrouter.ports import Endpoint
+    from modelrouter.yaml12 import Document
 
 __all__ = ["Reading", "build", "check_model", "from_text", "load", "read", "read_text"]
 
@@ -100,16 +102,21 @@ def build(config: Config, folder: Path | None = None, *, now_s: float | None = N
     return proved(_setup(houses_of(ConfigFile(config, folder or Path.cwd()))), now_s)
 
 
-def read(path: str | Path) -> Reading:
+def read(path: str | Path, *, catalog: Catalog | None = None, policy: str | Path | None = None) -> Reading:
     """As `load`, with what was read on the way, and without judging what policies assert of routes.
 
-    For whoever tells all that speaks against a configuration.
+    For whoever tells all that speaks against a configuration, or asks what another one would do.
+
+    Args:
+        catalog: in place of the shipped one.
+        policy: a file whose policy stands in for the one of its name.
 
     Raises:
-        ConfigError: as `load`.
+        ConfigError: as `load`; or no policy of that name is there to be replaced.
     """
     found = Path(path).expanduser().absolute()
-    return read_text(read_file(found, str(path)), str(path), found)
+    other = None if policy is None else read_policy_as(Path(policy).expanduser().absolute(), str(policy))
+    return _reading(read_config(read_file(found, str(path)), str(path), found.parent, found), catalog, other)
 
 
 def read_text(text: str, shown: str, path: Path) -> Reading:
@@ -129,15 +136,19 @@ def _setup(files: Sequence[ConfigFile]) -> Setup:
     return _reading(files).setup
 
 
-def _reading(files: Sequence[ConfigFile]) -> Reading:
+def _reading(
+    files: Sequence[ConfigFile],
+    other_catalog: Catalog | None = None,
+    other_policy: tuple[PolicyConfig, Document] | None = None,
+) -> Reading:
     faults = Faults()
-    catalog = load_catalog()
+    catalog = load_catalog() if other_catalog is None else other_catalog
     notes = check_houses(files, faults)
     timeouts = next((file.config.timeouts for file in files if file.config.timeouts), TimeoutsConfig())
     tables = tables_of(catalog, files, faults)
     deployments, endpoints = _deployments(files, tables, faults)
     declared = tuple(dict.fromkeys(name for file in files for name in file.config.deployments))
-    book = policies_of(files, tables, declared, faults)
+    book = policies_of(files, tables, declared, faults, other_policy)
     routes = routes_of(files, {name: deployments.get(name) for name in declared}, book, timeouts, faults)
     baseline = _baseline(files, declared, faults)
     ledger = ledger_of(files, faults)

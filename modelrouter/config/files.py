@@ -30,6 +30,7 @@ __all__ = [
     "read_config",
     "read_file",
     "read_policy",
+    "read_policy_as",
     "shipped_folder",
     "shipped_policies",
 ]
@@ -195,12 +196,22 @@ def read_policy(path: Path) -> tuple[PolicyConfig, Document]:
         PolicyError: it has a wrong shape or another name.
         ConfigError: it cannot be read, or is not YAML.
     """
-    document = parse(read_file(path, str(path)), str(path))
-    policy = checked(PolicyConfig, document)
+    policy, document = read_policy_as(path, str(path))
     if policy.policy != path.stem:
         reason = f"the policy is called `{policy.policy}` and its file `{path.name}`: give them one name"
         raise PolicyError(reason, file=document.file, line=document.line(("policy",)), key=dotted(("policy",)))
     return policy, document
+
+
+def read_policy_as(path: Path, shown: str) -> tuple[PolicyConfig, Document]:
+    """A policy file, whatever its name.
+
+    Raises:
+        PolicyError: it has a wrong shape.
+        ConfigError: it cannot be read, or is not YAML.
+    """
+    document = parse(read_file(path, shown), shown)
+    return checked(PolicyConfig, document), document
 
 
 def policies_in(place: Path) -> list[Path]:

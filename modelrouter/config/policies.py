@@ -95,10 +95,22 @@ def names_in(policies: Policies) -> tuple[str, ...]:
     return tuple(item if isinstance(item, str) else item.policy for item in policies)
 
 
-def policies_of(files: Sequence[ConfigFile], tables: Tables, deployments: Sequence[str], faults: Faults) -> PolicyBook:
-    """Read, check and expand every policy."""
+def policies_of(
+    files: Sequence[ConfigFile],
+    tables: Tables,
+    deployments: Sequence[str],
+    faults: Faults,
+    other: tuple[PolicyConfig, Document] | None = None,
+) -> PolicyBook:
+    """Read, check and expand every policy.
+
+    Args:
+        other: stands in for the policy of its name, wherever that is written.
+    """
     shelf = _Shelf(files, faults)
     shelf.collect()
+    if other is not None:
+        shelf.replace(*other)
     tags = {name: tag.values for file in files for name, tag in file.config.tags.items()}
     for written in shelf.found.values():
         _check_tags(written, tags, faults)
@@ -174,6 +186,16 @@ class _Shelf:
             self.faults.add(written.fault(reason, "policy"))
         else:
             self.found[name] = written
+
+    def replace(self, config: PolicyConfig, document: Document) -> None:
+        """Let another policy stand in for the one of its name."""
+        name = config.policy
+        written = self.found.get(name)
+        if written is None:
+            reason = f"there is no policy `{name}` that it could stand in for{nearest(name, self.found)}"
+            self.faults.add(Fault.at(document, ("policy",), reason, PolicyError))
+        else:
+            self.found[name] = Written(config, document, (), written.owner)
 
     def _note_use(self, file: ConfigFile, index: int) -> None:
         """The shipped policies that a house uses, itself or by what it extends, keep their meaning below it."""

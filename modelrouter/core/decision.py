@@ -116,48 +116,6 @@ class Decision:
         """Everything, for people: order, costs, obligations, each refusal with its fact and source."""
         return explanation(self)
 
-    def as_record(self) -> dict[str, object]:
-        """What the ledger keeps: hashes of static inputs, values of dynamic ones, the outcome. No prompt text."""
-        moment = self.moment
-        found, raised = dict(self.inspected.found), dict(self.inspected.raised)
-        return {
-            **({"inspected": {"found": found, "raised": raised}} if found else {}),
-            "route": self.route,
-            "epoch": self.epoch,
-            "policies": [[layer.policy.name, layer.policy.digest, layer.level.value] for layer in self.layers],
-            "permitted": [
-                [each.deployment, each.bound.nano_usd, each.bound.basis.name.lower()] for each in self.permitted
-            ],
-            "refused": {
-                name: [[each.layer, each.rule, each.judgement.reason] for each in refusals]
-                for name in self.considered
-                if (refusals := self.refusals(name))
-            },
-            "waived": [[each.deployment, each.waiver.id] for each in self.verdicts if each.waiver is not None],
-            "observed": [
-                [each.deployment, each.layer, each.rule]
-                for each in self.verdicts
-                if each.observed and each.judgement.outcome is not Outcome.PERMITTED
-            ],
-            "moment": {
-                "now_s": moment.now_s,
-                "seed": moment.seed,
-                "unavailable": {
-                    name: moment.unavailable[name] for name in self.considered if name in moment.unavailable
-                },
-                "unhealthy": {name: moment.unhealthy[name] for name in self.considered if name in moment.unhealthy},
-                "in_flight": _of(moment.in_flight, self.considered),
-                "latency_s": _of(moment.latency_s, self.considered),
-                "first_token_s": _of(moment.first_token_s, self.considered),
-                "is_stream": moment.is_stream,
-                "observed_output_tokens": _of(moment.observed_output_tokens, self.considered),
-            },
-        }
-
-
-def _of(values: Mapping[str, float], names: tuple[str, ...]) -> dict[str, float]:
-    return {name: values[name] for name in names if name in values}
-
 
 def day_of(now_s: float) -> date:
     """The UTC day of a moment: all dates in facts, waivers and agreements are valid through their day, UTC."""

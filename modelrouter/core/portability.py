@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.facts import Hosting, LinkRole
@@ -31,8 +31,10 @@ __all__ = [
     "needs_reasoning",
     "needs_signature",
     "origin_of",
+    "stand_in",
     "takes",
     "target_of",
+    "thinking_is_off",
 ]
 
 RULE: Final = "portability"
@@ -62,6 +64,8 @@ FILE_OWNERS: Final = (
     (re.compile(r"gs://.+|https://generativelanguage\.googleapis\.com/.+|files/[\w-]+"), frozenset({"google"})),
 )
 """Forms of file ids, and the operators that give such."""
+FILE_LIKES: Final = ("file-0", "file_0", "files/0")
+"""An id of each of these forms that is nobody's."""
 
 NINE: Final = re.compile(r"[A-Za-z0-9]{9}")
 FORTY: Final = re.compile(r".{1,40}", re.DOTALL)
@@ -94,14 +98,37 @@ def origin_of(subject: Subject) -> Origin:
 def target_of(subject: Subject, request: Request, route: Route) -> Target:
     """A deployment as a conversation sees it."""
     deployment = subject.deployment
-    thinking = request.parameters.get("thinking")
-    is_off = isinstance(thinking, Mapping) and thinking.get("type") == "disabled"
     return Target(
         origin_of(subject),
         deployment.model,
         deployment.hosting is Hosting.VENDOR_API,
-        thinks=not is_off and (request.reasoning or route.reasoning) is not Reasoning.NONE,
+        thinks=not thinking_is_off(request) and (request.reasoning or route.reasoning) is not Reasoning.NONE,
     )
+
+
+def thinking_is_off(request: Request) -> bool:
+    """Whether a request's own parameters rule thinking out."""
+    thinking = request.parameters.get("thinking")
+    return isinstance(thinking, Mapping) and thinking.get("type") == "disabled"
+
+
+def stand_in(history: History) -> History:
+    """A history that every candidate takes or refuses just as this one, and that holds no id of it."""
+    shapes = frozenset(replace(shape, reference=_reference_like(shape.reference)) for shape in history.shapes)
+    ids = frozenset(_id_like(each) for each in history.tool_ids)
+    return replace(history, shapes=shapes, origins={}, tool_ids=ids)
+
+
+def _reference_like(reference: str) -> str:
+    forms = (form for form, _ in FILE_OWNERS)
+    return next((like for form, like in zip(forms, FILE_LIKES, strict=True) if form.fullmatch(reference)), "")
+
+
+def _id_like(tool_id: str) -> str:
+    if NINE.fullmatch(tool_id):
+        return "0" * 9
+    length = 1 if FORTY.fullmatch(tool_id) else 41
+    return ("0" if WORD.fullmatch(tool_id) else "?") * length
 
 
 def judge_history(history: History, target: Target, *, strips: bool) -> Judgement:

@@ -11,7 +11,8 @@ there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modelrouter.core.facts import UNKNOWN_SOURCE, Confidence, State
@@ -71,6 +72,15 @@ class Verdict:
         """Whether this verdict keeps the deployment out."""
         return self.judgement.outcome is not Outcome.PERMITTED and self.waiver is None and not self.observed
 
+    @property
+    def gist(self) -> str:
+        """What was asked and how it was answered, in a line; words for people and sources do not count."""
+        judgement, waiver = self.judgement, self.waiver
+        return (
+            f"{self.deployment} {self.level.value} {self.layer}/{self.rule} {judgement.outcome.value} {judgement.fact} "
+            f"{'' if waiver is None else waiver.id} {self.observed:d}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -80,6 +90,17 @@ class Row:
     verdicts: tuple[Verdict, ...]
     refusals: tuple[Verdict, ...]
     obligations: tuple[Obligation, ...]
+    _digest: str | None = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def digest(self) -> str:
+        """A short hash of all of it; worked out once, because a compiled row serves many requests."""
+        if self._digest is None:
+            lines = [verdict.gist for verdict in self.verdicts]
+            lines += [duty.subject for duty in self.obligations]
+            text = "\n".join(lines).encode("utf-8", "surrogatepass")
+            object.__setattr__(self, "_digest", hashlib.blake2b(text, digest_size=8).hexdigest())
+        return str(self._digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from modelrouter.core.budget import Budget
-    from modelrouter.ports import Correction, Document, Reservation, Resolution
+    from modelrouter.ports import Correction, Document, RefusedCalls, Reservation, Resolution
 
-__all__ = ["ApplyBudgets", "Corrections", "DeleteKey", "MakeKey", "Operation"]
+__all__ = ["ApplyBudgets", "Corrections", "DeleteKey", "MakeKey", "Operation", "Refusals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,13 @@ class Corrections:
     """Book what attempts turned out to have cost; all of them or none."""
 
     corrections: tuple[Correction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Write down requests that nobody might serve."""
+
+    refused: tuple[RefusedCalls, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,6 @@ class DeleteKey:
 
 
 Operation: TypeAlias = (
-    "Reservation | Resolution | tuple[Document, ...] | ApplyBudgets | Corrections | MakeKey | DeleteKey"
+    "Reservation | Resolution | tuple[Document, ...] | ApplyBudgets | Corrections | Refusals | MakeKey | DeleteKey"
 )
 """A tuple is documents to keep; an empty one asks for nothing, and is answered when all before it was."""

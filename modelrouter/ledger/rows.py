@@ -40,6 +40,7 @@ __all__ = [
     "price_from_text",
     "tags_text",
     "usage_columns",
+    "usage_from",
 ]
 
 Column: TypeAlias = "str | int | None"
@@ -83,6 +84,7 @@ class EntryKind(enum.Enum):
     ARCHIVE = "archive"
     KEY_DELETED = "key_deleted"
     DOCUMENTS = "documents"
+    REFUSED = "refused"
 
 
 KINDS: Final = {
@@ -257,7 +259,7 @@ def attempt_from(columns: Sequence[Column], overrun: int, correction: int, late:
         ),
         price=price_from_text(str(price)),
         cost_nano_usd=int(booked or 0) + overrun + correction,
-        usage=_usage_from(end),
+        usage=usage_from(end),
         failure=None if failure is None else FailureKind(failure),
         phase=None if phase is None else Phase(phase),
         status=None if status is None else int(status),
@@ -285,7 +287,8 @@ def booked_amount(nano_usd: int, reservation_id: str) -> int:
     return nano_usd
 
 
-def _usage_from(end: Sequence[Column]) -> Usage | None:
+def usage_from(end: Sequence[Column]) -> Usage | None:
+    """The usage in the first seven of `END_COLUMNS`; None where none is known."""
     input_tokens, cached, written, output, reasoning, units, reported = end[:7]
     if input_tokens is None:
         return None

@@ -13,7 +13,7 @@ from modelrouter.ledger.forking import watch
 from modelrouter.ledger.in_force import in_force
 from modelrouter.ledger.leases import heads
 from modelrouter.ledger.moments import elapsed_of
-from modelrouter.ledger.operations import ApplyBudgets, Corrections, DeleteKey
+from modelrouter.ledger.operations import ApplyBudgets, Corrections, DeleteKey, Refusals
 from modelrouter.ledger.spool import Countdown, Spool, orphans
 from modelrouter.ledger.tag_keys import TagKeys, done_in_time
 from modelrouter.ledger.writer import Writer
@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from modelrouter.ledger.records import AttemptRow, BookedCall, Totals
     from modelrouter.ledger.session import Session
     from modelrouter.ledger.spool import Orphan
-    from modelrouter.ports import Clock, Committed, Correction, Document, Reservation, Resolution, SpendRow
+    from modelrouter.ports import (
+        Clock,
+        Committed,
+        Correction,
+        Document,
+        RefusedCalls,
+        Reservation,
+        Resolution,
+        SpendRow,
+    )
 
 __all__ = ["LEASE_S", "LOCK_WAIT_S", "StoredLedger"]
 
@@ -114,6 +123,10 @@ class StoredLedger:
     def remember(self, documents: Sequence[Document], done: Committed | None = None) -> None:
         """Keep documents, each once; kept and tried again where the book cannot be written."""
         self._writer.submit(tuple(documents), done)
+
+    def note_refused(self, refused: Sequence[RefusedCalls], done: Committed) -> None:
+        """Write down requests that were refused before anything was reserved; nothing is kept where that fails."""
+        self._writer.submit(Refusals(tuple(refused)), done)
 
     def correct(self, corrections: Sequence[Correction], done: Committed) -> None:
         """Book what attempts turned out to have cost; all of them or none."""

@@ -4,7 +4,8 @@ Five are the book itself and are never changed; triggers say so. `entries` holds
 without a gap, `writer_seq` those of one writer, and `hash` chains a line to the writer's line before it (`chain`).
 `calls` belong to their first reservation, which carries their digest; `documents` are named by the hash of their text;
 `writers` says who wrote. A reservation has a `reservation_id`; its end is the line that `resolves` it; whatever changes
-its amount later `corrects` it. A line of the kind `documents` names what its batch added there.
+its amount later `corrects` it. A line of the kind `documents` names what its batch added there; one of the kind
+`refused` says what was asked for and refused before anything was reserved.
 
 The others are derived, so that nobody has to add up the whole book to admit one call: `pending` holds the reservations
 without an end, `accounts` the balances of budgets, `rollups` the sums of reports by hour, `budgets` the definitions in
@@ -179,6 +180,7 @@ INDEXES: Final[tuple[str, ...]] = (
     "CREATE UNIQUE INDEX entries_resolves ON entries (resolves) WHERE resolves IS NOT NULL",
     "CREATE INDEX entries_of_call ON entries (call_id) WHERE call_id IS NOT NULL",
     "CREATE INDEX entries_corrects ON entries (corrects) WHERE corrects IS NOT NULL",
+    "CREATE INDEX entries_refused ON entries (seq) WHERE kind = 'refused'",
     "CREATE INDEX leases_open ON leases (writer) WHERE is_open = 1",
 )
 

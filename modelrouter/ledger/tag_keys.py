@@ -15,13 +15,14 @@ from modelrouter.errors import LedgerUnavailableError
 from modelrouter.ledger.operations import MakeKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from modelrouter.ledger.access import Access
     from modelrouter.ledger.operations import Operation
+    from modelrouter.ledger.session import Session
     from modelrouter.ports import Committed
 
-__all__ = ["TagKeys", "done_in_time"]
+__all__ = ["TagKeys", "done_in_time", "pseudonyms"]
 
 MARK: Final = "~"
 """What a keyed hash begins with."""
@@ -58,8 +59,7 @@ class TagKeys:
         Raises:
             LedgerUnavailableError: the key can neither be read nor made.
         """
-        text = value.encode("utf-8", "surrogatepass")
-        return MARK + hmac.new(self._secret(tag), text, hashlib.sha256).hexdigest()[:SHOWN_DIGITS]
+        return _hashed(self._secret(tag), value)
 
     def forget(self) -> None:
         """Read them again."""
@@ -85,6 +85,20 @@ class TagKeys:
             ((changes,),) = session.rows("SELECT tag_keys FROM state")
             rows = session.rows("SELECT secret FROM tag_keys WHERE tag = ?", (tag,))
         return (int(changes or 0), bytes.fromhex(str(rows[0][0]))) if rows else None
+
+
+def pseudonyms(session: Session, tag: str, values: Iterable[str]) -> dict[str, str]:
+    """What stands for some values of a tag in the book, with the value that each stands for; none without a key."""
+    rows = session.rows("SELECT secret FROM tag_keys WHERE tag = ?", (tag,))
+    if not rows:
+        return {}
+    secret = bytes.fromhex(str(rows[0][0]))
+    return {_hashed(secret, value): value for value in values}
+
+
+def _hashed(secret: bytes, value: str) -> str:
+    text = value.encode("utf-8", "surrogatepass")
+    return MARK + hmac.new(secret, text, hashlib.sha256).hexdigest()[:SHOWN_DIGITS]
 
 
 def done_in_time(begin: Callable[[Committed], None], wait_s: float) -> None:

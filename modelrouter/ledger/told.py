@@ -1,59 +1,89 @@
-"""The decisions of booked calls, as far as what they tell of policies goes, a page of the book in memory at a time.
+"""The decisions of past calls, as far as what they tell of policies goes, a page of the book in memory at a time.
 
-This is the one place that knows in which form `calls.decision` tells them.
+This is the one place that knows in which form the book tells them: each is derived anew from what it rests on.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from modelrouter.core.assurance.told import Observed, Told, ToldCall, ToldLayer, ToldRefusal
+from modelrouter.core.assurance.told import ToldCall, told_of
+from modelrouter.core.decision_record import recorded_from
+from modelrouter.core.replay import Regime
 from modelrouter.errors import LedgerError
 from modelrouter.ledger.audit.attempts import first_seq_at
 from modelrouter.ledger.audit.lines import LARGEST, in_parts, whole
+from modelrouter.ledger.decisions import GroundsKept
+from modelrouter.ledger.refused import refused_since
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from modelrouter.ledger.audit.lines import Reader
-    from modelrouter.ledger.session import Column
+    from modelrouter.core.assurance.told import Told
+    from modelrouter.ledger.session import Column, Session
 
 __all__ = ["told_calls"]
 
 PAGE: Final = 1_000
-FIRSTS: Final = f"""SELECT e.seq, e.at_us, c.call_id, c.route, c.decision FROM entries e
-    JOIN calls c ON c.call_id = e.call_id
+FIRSTS: Final = f"""SELECT e.seq, e.at_us, c.call_id, c.request_id, c.route, c.session, c.tags, c.decision
+    FROM entries e JOIN calls c ON c.call_id = e.call_id
     WHERE e.kind = 'reserve' AND e.call_digest IS NOT NULL AND e.seq > ? ORDER BY e.seq LIMIT {PAGE}"""  # noqa: S608 - our own names
 
 
-def told_calls(session: Reader, since_us: int, until_us: int = LARGEST) -> Iterator[ToldCall]:
-    """Calls whose first attempt was reserved from one moment until another, in their order.
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The record of a call, as it stands in the book."""
+
+    call_id: str
+    request_id: str | None
+    route: str
+    session: str | None
+    tags: Mapping[str, str]
+    decision: str
+
+
+def told_calls(session: Session, since_us: int, until_us: int = LARGEST) -> Iterator[ToldCall]:
+    """Calls from one moment until another, in their order; those that nobody might serve are among them.
+
+    A call belongs to the moment when its first attempt was reserved, or its refusal was written.
 
     Args:
         session: in one picture.
 
     Raises:
-        LedgerError: a record cannot be read.
+        LedgerError: a record cannot be read, or what it rests on is missing.
     """
+    kept = _Derived(session)
+    both = _attempted(session, kept, since_us), _refused(session, kept, since_us)
+    for call in heapq.merge(*both, key=lambda each: each.at_us):
+        if call.at_us >= until_us:
+            return
+        yield call
+
+
+def _attempted(session: Session, kept: _Derived, since_us: int) -> Iterator[ToldCall]:
     after = first_seq_at(session, since_us) - 1
-    policies = _Policies(session)
     while rows := session.rows(FIRSTS, (after,)):
-        attempted = _attempted(session, [row[2] for row in rows])
-        for seq, at_us, call_id, route, decision in rows:
-            if whole(at_us) >= until_us:
-                return
-            try:
-                told = _told(json.loads(str(decision)), policies)
-            except (KeyError, TypeError, ValueError):
-                raise LedgerError(
-                    f"the decision of call `{call_id}` (line {seq}) cannot be read: see `modelrouter ledger verify`"
-                ) from None
-            yield ToldCall(str(call_id), whole(at_us), str(route), attempted.get(call_id, ()), told)
+        attempted = _deployments(session, [row[2] for row in rows])
+        for _, at_us, *columns in rows:
+            call_id, request_id, route, of_session, tags, decision = (
+                None if each is None else str(each) for each in columns
+            )
+            call = _Call(call_id or "", request_id, route or "", of_session, json.loads(tags or "{}"), decision or "")
+            yield ToldCall(call.call_id, whole(at_us), call.route, attempted.get(call_id, ()), kept.told(call))
         after = whole(rows[-1][0])
 
 
-def _attempted(session: Reader, calls: Sequence[Column]) -> dict[Column, tuple[str, ...]]:
+def _refused(session: Session, kept: _Derived, since_us: int) -> Iterator[ToldCall]:
+    for line in refused_since(session, since_us):
+        call = _Call(line.call_id, line.request_id, line.route, line.session, line.tags, line.decision)
+        yield ToldCall(line.call_id, line.at_us, line.route, (), kept.told(call), line.count)
+
+
+def _deployments(session: Session, calls: Sequence[Column]) -> dict[Column, tuple[str, ...]]:
     """The deployments of each call, in the order of its attempts."""
     found: dict[Column, tuple[str, ...]] = {}
     for marks, part in in_parts(calls):
@@ -63,44 +93,30 @@ def _attempted(session: Reader, calls: Sequence[Column]) -> dict[Column, tuple[s
     return found
 
 
-class _Policies:
-    """What the texts of policies say of observing and of waivers, by their digests."""
+class _Derived:
+    """Derives decisions; what is alike in many of them is judged once."""
 
-    def __init__(self, session: Reader) -> None:
-        self._session = session
-        self._found: dict[str, tuple[bool, dict[str, str]]] = {}
+    def __init__(self, session: Session) -> None:
+        self._kept = GroundsKept(session)
+        self._regimes: dict[str, Regime] = {}
 
-    def get(self, digest: str) -> tuple[bool, dict[str, str]]:
-        """Whether a policy only observes, and the rule of each of its waivers."""
-        found = self._found.get(digest)
+    def told(self, call: _Call) -> Told:
+        """What the decision of a call tells.
+
+        Raises:
+            LedgerError: it cannot be derived.
+        """
+        try:
+            recorded = recorded_from(call.decision, call.call_id, call.request_id, call.route, call.session, call.tags)
+            return told_of(self._regime(recorded.grounds).as_bound(recorded))
+        except ValueError as error:
+            raise LedgerError(f"the decision of call `{call.call_id}` cannot be derived: {error}") from None
+
+    def _regime(self, digest: str) -> Regime:
+        found = self._regimes.get(digest)
         if found is None:
-            rows = self._session.rows("SELECT body FROM documents WHERE digest = ?", (digest,))
-            body: dict[str, Any] = json.loads(str(rows[0][0])) if rows else {}
-            waivers = {str(each["id"]): str(each["rule"]) for each in body.get("waivers", ())}
-            found = self._found[digest] = (bool(body.get("observe")), waivers)
+            grounds = self._kept.get(digest)
+            if isinstance(grounds, str):
+                raise ValueError(grounds)
+            found = self._regimes[digest] = Regime(grounds)
         return found
-
-
-def _told(record: dict[str, Any], policies: _Policies) -> Told:
-    layers = tuple(
-        ToldLayer(str(name), str(digest), str(level), policies.get(str(digest))[0])
-        for name, digest, level in record["policies"]
-    )
-    rules = {waiver: rule for each in layers for waiver, rule in policies.get(each.digest)[1].items()}
-    waived = [(str(name), str(waiver)) for name, waiver in record["waived"]]
-    by_rule = {(name, rules.get(waiver, "")): waiver for name, waiver in waived}
-    observed = tuple(
-        Observed(str(name), str(policy), str(rule), by_rule.get((str(name), f"{policy}/{rule}"), ""))
-        for name, policy, rule in record["observed"]
-    )
-    idle = {(each.deployment, each.waiver) for each in observed if each.waiver}
-    return Told(
-        layers=layers,
-        permitted=tuple(str(each[0]) for each in record["permitted"]),
-        refused={
-            str(name): tuple(ToldRefusal(*map(str, each)) for each in refusals)
-            for name, refusals in record["refused"].items()
-        },
-        waived=tuple(each for each in waived if each not in idle),
-        observed=observed,
-    )

@@ -25,8 +25,9 @@ from modelrouter.ledger.leases import (
     lapsed_writers,
     renew,
 )
-from modelrouter.ledger.operations import Corrections, DeleteKey, MakeKey
+from modelrouter.ledger.operations import Corrections, DeleteKey, MakeKey, Refusals
 from modelrouter.ledger.page import Page
+from modelrouter.ledger.refused import REFUSED, refused_content
 from modelrouter.ports import Reservation, Resolution
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from modelrouter.ledger.memory import Memory
     from modelrouter.ledger.operations import ApplyBudgets, Operation
     from modelrouter.ledger.session import Column, Session
-    from modelrouter.ports import Document
+    from modelrouter.ports import Document, RefusedCalls
 
 __all__ = ["State", "Transaction", "read_state"]
 
@@ -226,6 +227,8 @@ class Transaction:
             return self._keep(operation) if operation else None
         if isinstance(operation, Corrections):
             return self._endings.correct(operation.corrections)
+        if isinstance(operation, Refusals):
+            return self._note(operation.refused)
         if isinstance(operation, MakeKey):
             return self._make_key(operation.tag)
         if isinstance(operation, DeleteKey):
@@ -243,6 +246,16 @@ class Transaction:
                 return LedgerError(f"digest `{each.digest}` of `{each.name}` already stands for another text")
         for each in documents:
             self.page.want_document(each.digest, each.kind, each.name, each.body)
+        return None
+
+    def _note(self, refused: Sequence[RefusedCalls]) -> Exception | None:
+        """Requests that nobody might serve; all of them or none."""
+        try:
+            contents = [refused_content(each) for each in refused]
+        except (TypeError, UnicodeEncodeError) as error:
+            return LedgerError(f"the ledger cannot hold this entry ({error})")
+        for content in contents:
+            self.page.line(REFUSED, content=content)
         return None
 
     # --- keys of personal tags ------------------------------------------------------------------------------------

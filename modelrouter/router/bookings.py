@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
-    from modelrouter.config.setup import Setup, Tag
+    from modelrouter.config.setup import Tag
     from modelrouter.core.decision import Decision
     from modelrouter.core.request import Request
     from modelrouter.ports import Reservation
+    from modelrouter.router.epoch import Epoch
 
 __all__ = ["call_record", "new_call_id", "release", "stored_tags"]
 
@@ -42,7 +43,7 @@ def stored_tags(
 
 
 def call_record(
-    call_id: str, request: Request, decision: Decision, setup: Setup, tags: Mapping[str, str]
+    call_id: str, request: Request, decision: Decision, epoch: Epoch, tags: Mapping[str, str]
 ) -> CallRecord:
     """The record of a call, with its tags as they are stored."""
     return CallRecord(
@@ -50,14 +51,10 @@ def call_record(
         request_id=request.request_id,
         route=request.route,
         tags=tags,
-        decision=_as_json({**decision.as_record(), "config": setup.digest}),
+        decision=orjson.dumps(epoch.record(request, decision)).decode(),
         policies=tuple(layer.policy.name for layer in decision.layers),
         session=request.session,
     )
-
-
-def _as_json(value: object) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def release(reservation: Reservation, now_s: float) -> Resolution:

@@ -358,7 +358,7 @@ class Router:
             clock=self._clock,
             events=self._events,
         )
-        engine.introduce(setup)
+        engine.introduce(self._epoch)
         self._finalizer = weakref.finalize(self, _close_quietly, engine, self._parts.close_timeout_s)
         return engine
 

@@ -92,7 +92,9 @@ class Drive:
         moment = engine.moment(epoch, self.call_id, route.candidates, is_stream=stream)
         self.decision: Decision = epoch.decide(request, moment)
         if not self.decision.permitted:
+            engine.refusals.note(epoch, request, self.decision, self.call_id)
             raise refusal_error(self.decision, self.call_id)
+        engine.refusals.tend()
         self.engine = engine
         self._epoch = epoch
         self._request = request
@@ -308,7 +310,7 @@ class Drive:
             tags = await asyncio.to_thread(stored_tags, given, setup.tags, pseudonym)
         else:
             tags = stored_tags(given, setup.tags, pseudonym)
-        return call_record(self.call_id, self._request, self.decision, setup, tags)
+        return call_record(self.call_id, self._request, self.decision, self._epoch, tags)
 
     def _refused_now(self, step: Reserve | Send) -> str:
         """Policy and reach, asked again before each hop and each sending."""

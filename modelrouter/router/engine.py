@@ -21,6 +21,7 @@ from modelrouter.core.decision import Moment
 from modelrouter.core.failure import Blame
 from modelrouter.errors import ClosedError
 from modelrouter.ports import Document
+from modelrouter.router.refusals import Refusals
 from modelrouter.router.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Engine:
         self._streams: weakref.WeakSet[AsyncReplyStream] = weakref.WeakSet()
         self._loop_thread: LoopThread | None = None
         self.traffic = Traffic(epoch.setup, clock)
+        self.refusals = Refusals(ledger, clock)
         self._ejected: dict[str, tuple[Endpoint, str]] = {}
 
     # --- what a decision reads ----------------------------------------------------------------------------------
@@ -177,13 +179,14 @@ class Engine:
             MissingDependencyError: it needs a lane whose package is not installed; nothing was changed.
         """
         self.lanes = {**open_lanes(epoch.setup, but=self.lanes), **self.lanes}
-        self.introduce(epoch.setup)
+        self.introduce(epoch)
         self._ejected.clear()
         self.traffic.adopt(epoch.setup)
         self.epoch = epoch
 
-    def introduce(self, setup: Setup) -> None:
-        """Give the ledger the budgets of this setup and the texts behind its hashes, and say how far budgets reach."""
+    def introduce(self, epoch: Epoch) -> None:
+        """Give the ledger the budgets of this epoch and the texts behind its hashes, and say how far budgets reach."""
+        setup = epoch.setup
         self.ledger.configure(budgets=setup.budgets)
         for budget in setup.budgets:
             fields = {
@@ -194,8 +197,9 @@ class Engine:
                 "routes": list(setup.routes_under(budget)),
             }
             self._emit("budget", fields)
+        texts = {**setup.digests, "grounds": epoch.grounds}
         self.ledger.remember(
-            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in setup.digests.items()]
+            [Document(each.sha256, name.partition("/")[0], name, each.text) for name, each in texts.items()]
         )
 
     def loop_thread(self) -> LoopThread:
@@ -242,6 +246,7 @@ class Engine:
                 thread.stop(timeout_s)
             self._wait_for_calls(timeout_s)
         finally:
+            self.refusals.flush()
             self.ledger.close(timeout_s)
 
     def forget(self) -> None:

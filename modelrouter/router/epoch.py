@@ -5,12 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from modelrouter.config.canonical import static
+from modelrouter.config.grounds import grounds_of
 from modelrouter.core.adapting import grown
 from modelrouter.core.decision import compile_rows, day_of, decide, layers_for
+from modelrouter.core.decision_record import frame_of, record_of
+from modelrouter.core.grounds import layers_named
+from modelrouter.core.grounds_text import text_of
 from modelrouter.core.history import history_of, without_marks
-from modelrouter.core.policy import Layer, Level
 from modelrouter.core.request import Request, as_long_as, measure, needs_of, normalise_messages
 from modelrouter.core.route import Objective
 from modelrouter.core.verdict import Precedents
@@ -34,11 +39,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from modelrouter.config.setup import Setup
+    from modelrouter.config.setup import Setup, Static
     from modelrouter.core.bounds import Size
     from modelrouter.core.decision import Compiled, Decision, Moment, Route
+    from modelrouter.core.decision_record import Frame
     from modelrouter.core.history import History
-    from modelrouter.core.policy import Policy
+    from modelrouter.core.policy import Layer
     from modelrouter.core.request import JSON, Message, Needs
     from modelrouter.core.route import Timeouts
     from modelrouter.ports import Inspector
@@ -66,10 +72,17 @@ class Epoch:
     def __init__(self, setup: Setup, inspectors: Sequence[str | Inspector] = ()) -> None:
         self.setup = setup
         self._inspection = Inspection(setup, inspectors)
+        self._defaults = tuple(name for name, tag in setup.tags.items() if tag.default is not None)
         self._layers: dict[_Circumstances, tuple[Layer, ...]] = {}
         self._compiled: dict[tuple[_Circumstances, Needs], Compiled] = {}
         self._precedents: Precedents | None = None
         self._timeouts: dict[tuple[str, str], Timeouts] = {}
+        self._frames: dict[tuple[str, tuple[str, ...], Needs, int], tuple[tuple[Layer, ...], Frame]] = {}
+
+    @cached_property
+    def grounds(self) -> Static:
+        """What decisions rest on, as text with its hash, for the ledger. Two threads may both work it out, once."""
+        return static(text_of(grounds_of(self.setup)))
 
     def route(self, name: str) -> Route:
         """A route by its name.
@@ -169,6 +182,20 @@ class Epoch:
             self._compiled[circumstances, needs] = compiled
         return decide(request, route, layers, self.setup.world, moment, compiled=compiled)
 
+    def record(self, request: Request, decision: Decision) -> dict[str, object]:
+        """What the ledger keeps of a decision of this epoch, see `core.decision_record`."""
+        key = request.route, request.policies, request.needs, id(decision.layers)
+        layers, frame = self._frames.get(key, (None, None))
+        if frame is None or layers is not decision.layers:
+            route = self.route(request.route)
+            possible = layers_named(route, request.policies, self.setup.policies)
+            frame = frame_of(self.grounds.sha256, request, route, possible, self.setup.world)
+            if len(self._frames) >= CACHE_LIMIT:
+                self._frames.clear()
+            self._frames[key] = decision.layers, frame
+        defaults = [name for name in self._defaults if name not in request.tags]
+        return record_of(frame, request, decision, defaults)
+
     def _precedents_on(self, today: date) -> Precedents:
         found = self._precedents
         if found is None or found.today != today:
@@ -198,16 +225,18 @@ class Epoch:
         """The layers that bind a request."""
         layers = self._layers.get(circumstances)
         if layers is None:
-            added = tuple(Layer(policy, Level.REQUEST) for name in request.policies for policy in self._policies(name))
-            layers = layers_for(request.tags, (*route.layers, *added), request.inspected.raised)
+            for name in request.policies:
+                self._check_policy(name)
+            possible = layers_named(route, request.policies, self.setup.policies)
+            layers = layers_for(request.tags, possible, request.inspected.raised)
             if len(self._layers) >= CACHE_LIMIT:
                 self._layers.clear()
             self._layers[circumstances] = layers
         return layers
 
-    def _policies(self, name: str) -> tuple[Policy, ...]:
+    def _check_policy(self, name: str) -> None:
         try:
-            return self.setup.policy_layers(name)
+            self.setup.policy_layers(name)
         except PolicyError as error:
             raise RequestError(f"`policy`: {error.reason}") from None
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from modelrouter.core.budget import Budget
-    from modelrouter.ports import Clock, Committed, Reservation, Resolution
+    from modelrouter.ports import Clock, Committed, RefusedCalls, Reservation, Resolution
 
     _Account: TypeAlias = tuple[str, str, int]
 
@@ -96,12 +96,14 @@ class MemoryLedger:
     Attributes:
         reservations: by id, in order.
         resolutions: by id of the reservation.
+        refused: requests that nobody might serve, as they were noted.
         fault: set it to an exception, and every further write fails with it, as on a full disk.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.reservations: dict[str, Reservation] = {}
         self.resolutions: dict[str, Resolution] = {}
+        self.refused: list[RefusedCalls] = []
         self.fault: Exception | None = None
         self._booked: dict[str, _Booked] = {}
         self._budgets: tuple[Budget, ...] = ()
@@ -185,6 +187,14 @@ class MemoryLedger:
 
     def remember(self, documents: Iterable[object]) -> None:
         """Nothing: documents live in the caller's memory anyway."""
+
+    def note_refused(self, refused: Sequence[RefusedCalls], done: Committed) -> None:
+        """Keep them, see `refused`."""
+        with self._alone():
+            fault = self.fault
+            if fault is None:
+                self.refused.extend(refused)
+        done(fault)
 
     def close(self, timeout_s: float) -> None:
         """Further writes fail, and what waits is answered."""

@@ -66,6 +66,9 @@ class HandStore:
     def remember(self, documents: object) -> None:
         """Nothing."""
 
+    def note_refused(self, refused: object, done: Committed) -> None:
+        """Nothing."""
+
     def spend(self, *, by: str, since_s: float | None = None) -> tuple[SpendRow, ...]:
         """Nothing."""
         return ()

@@ -38,7 +38,7 @@ SETTLED_LATE: Final = "late"
 RECONCILED: Final = "reconcile"
 """What a correction says under `why`."""
 CHANGES: Final = frozenset({"overrun", "correction"})
-PLAIN: Final = frozenset({"open", "checkpoint", "budgets", "archive", "key_deleted", "documents"})
+PLAIN: Final = frozenset({"open", "checkpoint", "budgets", "archive", "key_deleted", "documents", "refused"})
 ROLLUP_SUMS: Final = (
     "calls",
     "attempts",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Walk", "walk", "walking"]
 
+GROUNDS: Final = '{"grounds":"'
+"""How the record of a decision begins; the hash of a document follows. Version 1 of the book named policies instead."""
 POLICIES: Final = '"policies":['
 
 
@@ -79,6 +81,9 @@ class Walk:
         if line.price is not None:
             self.named.setdefault(line.price, line.seq)
         text = call.decision if call is not None and isinstance(call.decision, str) else ""
+        if text.startswith(GROUNDS):
+            self.named.setdefault(text[len(GROUNDS) : len(GROUNDS) + 64], line.seq)
+            return
         first = text.find(POLICIES) + len(POLICIES) - 1
         part = text[first : text.find("]]", first) + 2] if first >= len(POLICIES) else ""
         if not part or part in self._policies:

@@ -1,0 +1,1 @@
+"""`modelrouter replay`: past requests under other policies, facts and prices."""
