@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -15,11 +16,13 @@ __all__ = [
     "AsJson",
     "CeilingOption",
     "ConfigOption",
+    "DayOption",
     "PolicyOption",
     "PromptArgument",
     "RouteArgument",
     "TagOption",
     "call_options",
+    "day_asked",
 ]
 
 RouteArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ROUTE", help="a route of the config")]
@@ -40,6 +43,9 @@ TagOption: TypeAlias = Annotated[
 CeilingOption: TypeAlias = Annotated[
     str | None, typer.Option("--max-cost-usd", metavar="USD", help="the most that all attempts together may cost")
 ]
+DayOption: TypeAlias = Annotated[
+    str | None, typer.Option("--on", metavar="DATE", help="judge as on this day, UTC; absent is today")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
@@ -57,6 +63,23 @@ def call_options(
     if session is not None:
         options["session"] = session
     return options
+
+
+def day_asked(text: str | None) -> date:
+    """The day that `--on` names, else today, UTC.
+
+    Raises:
+        BadParameter: it is no day.
+    """
+    if text is None:
+        from modelrouter.core.decision import day_of
+        from modelrouter.router.outside import SystemClock
+
+        return day_of(SystemClock().now_s())
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"`{text}` is no day: write it as `2027-03-01`", param_hint="--on") from None
 
 
 def _tag(text: str) -> tuple[str, str]:

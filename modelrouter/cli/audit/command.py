@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from modelrouter.cli.faults import REFUSED
-from modelrouter.cli.options import AsJson, ConfigOption
+from modelrouter.cli.options import AsJson, ConfigOption, DayOption, day_asked
 from modelrouter.cli.screen import console, print_document
 
 __all__ = ["audit"]
@@ -23,9 +22,7 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="a new or empty folder; else ./audit-PERIOD")
     ] = None,
-    on: Annotated[
-        str | None, typer.Option(metavar="DATE", help="judge facts, waivers and losses as on this day; absent is today")
-    ] = None,
+    on: DayOption = None,
     config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +39,7 @@ def audit(
     from modelrouter.config import find_config
     from modelrouter.config.build import read
 
-    asked, today = period_of(period), _day(on)
+    asked, today = period_of(period), day_asked(on)
     found = find_config(config)
     setup = read(found).setup
     with opened(setup.ledger) as book, book.reading() as session:
@@ -62,15 +59,3 @@ def audit(
             screen.print("the ledger is not as it was written: see `modelrouter ledger verify`", style="bold red")
     if not evidence.verified.is_good:
         raise typer.Exit(REFUSED)
-
-
-def _day(text: str | None) -> date:
-    from modelrouter.core.decision import day_of
-    from modelrouter.router.outside import SystemClock
-
-    if text is None:
-        return day_of(SystemClock().now_s())
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"`{text}` is no day: write it as `2027-03-01`", param_hint="--on") from None

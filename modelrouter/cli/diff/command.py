@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelrouter.cli.faults import REFUSED
-from modelrouter.cli.options import AsJson, ConfigOption
+from modelrouter.cli.options import AsJson, ConfigOption, DayOption, day_asked
 from modelrouter.cli.screen import console, print_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
     from modelrouter.cli.budget.book import Change
     from modelrouter.config import Setup
@@ -62,7 +62,7 @@ def diff(
     country: Annotated[
         str | None, typer.Option(metavar="CODE", help="with --catalog: the caller's; absent is unknown")
     ] = None,
-    on: Annotated[str | None, typer.Option(metavar="DATE", help="judge as on this day, UTC; absent is today")] = None,
+    on: DayOption = None,
     config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +71,7 @@ def diff(
     0 if NEW permits nothing that OLD refused, 1 if it does: a newly permitted deployment or candidate, a higher limit,
     less asserted of a route, a new waiver, a policy that only observes now or binds less, an inspection that is gone.
     """
-    compared = _compared(old, new, catalog=catalog, country=country, day=_day(on), config=config)
+    compared = _compared(old, new, catalog=catalog, country=country, day=day_asked(on), config=config)
     if as_json:
         from modelrouter.cli.diff.document import compared_document
 
@@ -82,18 +82,6 @@ def diff(
         show_compared(console(), compared)
     if compared.permits_more:
         raise typer.Exit(REFUSED)
-
-
-def _day(text: str | None) -> date:
-    from modelrouter.core.decision import day_of
-    from modelrouter.router.outside import SystemClock
-
-    if text is None:
-        return day_of(SystemClock().now_s())
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"`{text}` is no day: write it as `2027-03-01`", param_hint="--on") from None
 
 
 def _compared(old: str, new: str, *, catalog: bool, country: str | None, day: date, config: str | None) -> Compared:

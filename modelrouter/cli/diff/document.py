@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelrouter.core.assurance.difference import AssertionChange, Limits, SignedWaiver, Turned
     from modelrouter.core.policy import Obligation, RuleSpec
 
-__all__ = ["compared_document", "signed_document"]
+__all__ = ["compared_document"]
 
 Document = dict[str, Any]
 
@@ -60,7 +60,7 @@ def compared_document(compared: Compared) -> Document:
             }
             for each in found.loosenings
         ],
-        "waivers": [signed_document(each) for each in found.waivers],
+        "waivers": [_signed(each) for each in found.waivers],
         "duties": [
             {
                 "route": each.route,
@@ -83,7 +83,7 @@ def compared_document(compared: Compared) -> Document:
     }
 
 
-def signed_document(signed: SignedWaiver) -> Document:
+def _signed(signed: SignedWaiver) -> Document:
     """A waiver with its owner and the days that it has left."""
     waiver = signed.waiver
     return {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelrouter.core.policy import RuleSpec
     from modelrouter.core.verdict import Verdict
 
-__all__ = ["show_compared", "show_waivers"]
+__all__ = ["show_compared"]
 
 SHOWN_MAX: Final = 40
 """Rows of a table; `--json` has all."""
@@ -58,7 +58,7 @@ def show_compared(screen: Console, compared: Compared) -> None:
         screen.print(words, style="red")
     for words in found.wider:
         screen.print(f"taken now, and not before: {words}", style="yellow")
-    show_waivers(screen, found.waivers)
+    _show_waivers(screen, found.waivers)
     for route, was, now in compared.orders:
         screen.print(f"order of {route}: {was} -> {now}")
     for budget in compared.budgets:
@@ -166,7 +166,7 @@ def _show_loosening(screen: Console, each: Loosening) -> None:
     )
 
 
-def show_waivers(screen: Console, waivers: Iterable[SignedWaiver]) -> None:
+def _show_waivers(screen: Console, waivers: Iterable[SignedWaiver]) -> None:
     """Every waiver with its owner and the days that it has left."""
     shown = table("waiver", "", "rule, deployment", "owner", "days left", right=("days left",), whole=("waiver",))
     for each in waivers:

@@ -29,7 +29,7 @@ def test_what_looks_like_a_formula_gets_an_apostrophe() -> None:
     assert cells("-0.5", "12", 7, -7, None, "a=b", "") == ["-0.5", "12", "7", "-7", "", "a=b", ""]
 
 
-@everyday(150)
+@everyday(60)
 @given(
     st.builds(
         str.__add__, st.sampled_from(("", "=", "-", "\r", "\t")), st.text(st.characters(codec="utf-8"), max_size=9)

@@ -67,7 +67,7 @@ def test_other_versions_and_enforced_ones_do_not_count() -> None:
 LETTERS: Final = st.lists(st.sampled_from(NAMES), unique=True)
 
 
-@everyday(150)
+@everyday(60)
 @given(st.lists(st.tuples(LETTERS.filter(bool), LETTERS, st.integers(1, 3)), max_size=8))
 def test_counts_are_those_of_each_call_alone(shapes: list[tuple[list[str], list[str], int]]) -> None:
     """Against sets, call by call; rules are counted by deployment."""
@@ -84,7 +84,7 @@ def test_counts_are_those_of_each_call_alone(shapes: list[tuple[list[str], list[
     assert watch.is_safe == (bool(shapes) and not expected["refused"] and not expected["nobody"])
 
 
-@everyday(100)
+@everyday(30)
 @given(scenarios())
 def test_what_a_decision_tells(scenario: Scenario) -> None:
     """Nobody is told both permitted and refused; enforcing what only observes refuses whom it is told to observe."""

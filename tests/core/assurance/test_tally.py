@@ -1,25 +1,15 @@
-"""What decisions of a period come to, and what routes depend on: counted again, slowly, over generated values."""
+"""What the decisions of a period come to: counted again, slowly, over generated calls."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelrouter.core.assurance import Told, ToldCall, tally_of
-from modelrouter.core.assurance.substitution import dependence
 from modelrouter.core.assurance.told import Observed, ToldLayer, ToldRefusal
-from modelrouter.core.policy import Layer
-from modelrouter.core.request import measure, normalise_messages
-from tests.core.assurance.test_survival_properties import grounds
-from tests.oracle_survival import SurvivalOracle
-from tests.strategies import TODAY, everyday, moment_on
-
-if TYPE_CHECKING:
-    from tests.strategies import Scenario
+from tests.strategies import everyday
 
 NAMES = ("a", "b")
 WAIVERS: st.SearchStrategy[list[str]] = st.sampled_from(([], [""], ["W-1"]))
@@ -42,7 +32,7 @@ def calls(draw: st.DrawFn) -> ToldCall:
     )
 
 
-@everyday(150)
+@everyday(50)
 @given(st.lists(calls(), max_size=7))
 def test_a_tally_counts_each_call_where_it_belongs(given_calls: list[ToldCall]) -> None:
     """Each figure again, with a counter of its own; first and last are those of the calls that count there."""
@@ -67,25 +57,3 @@ def test_a_tally_counts_each_call_where_it_belongs(given_calls: list[ToldCall]) 
     for layer, count in found.policies.items():
         moments = [call.at_us for call in given_calls if layer in call.told.layers]
         assert (count.first_us, count.last_us) == (min(moments), max(moments))
-
-
-@everyday(60)
-@given(grounds())
-def test_dependence_is_what_survival_says(scenario: Scenario) -> None:
-    """For each vendor, who is left is what brute force leaves, and a route is lost where that is nobody."""
-    route = replace(scenario.route, layers=tuple(Layer(policy, level) for policy, level in scenario.policies))
-    moment = moment_on(TODAY)
-    found = dependence({"route": route}, scenario.world, moment.now_s)
-    size = measure(normalise_messages("?"), {})
-    asked = replace(scenario.request, tags={}, max_output_tokens=None, size=size)
-    oracle = SurvivalOracle(asked, route, scenario.policies, scenario.world, moment)
-    permitted = oracle.permitted_without(frozenset())
-    assert found.nobody == (() if permitted else ("route",))
-    for each in found.vendors:
-        through = {name for name in permitted if each.vendor in oracle.vendors[name][0]}
-        assert {name for reliance in each.reliances for name in reliance.through} == through
-        if through:
-            survivors = oracle.survivors((each.vendor,))
-            assert set(each.reliances[0].left) == survivors
-            assert each.lost == (() if survivors else ("route",))
-    assert {name for name, _ in found.unproved} == {name for name in permitted if not oracle.vendors[name][1]}
