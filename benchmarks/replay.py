@@ -12,23 +12,18 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import sqlite3
 import sys
 import tempfile
-from contextlib import closing
 from pathlib import Path
 from subprocess import PIPE, Popen
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import TYPE_CHECKING
-from unittest import mock
 
 from _lab import ROOT, arguments, environment, record, table
 
 sys.path.insert(0, str(ROOT))
 
-from modelrouter.ledger.decisions import GroundsKept, rederive
-from tests.cli.replay.trial import ALTERATIONS, CASES, differences, opened_book, written_trial
+from tests.cli.replay.trial import CASES, altered, derived, differences, written_trial
 
 if TYPE_CHECKING:
     from tests.cli.replay.trial import Trial
@@ -55,47 +50,6 @@ def replayed(trial: Trial) -> dict[str, float]:
         "cpu_s": used.ru_utime + used.ru_stime,
         "rss_mb": used.ru_maxrss / 1024,
     }
-
-
-def derived(trial: Trial, most: int, seed: int) -> dict[str, float]:
-    """Derive decisions again from the book alone: nothing else can be read."""
-    names = sorted(trial.calls)
-    random.Random(seed).shuffle(names)  # noqa: S311 - spread
-    for path in (trial.config, *(trial.folder / "policies").iterdir()):
-        path.unlink()
-    gone = mock.patch("modelrouter.catalog.loader.read_catalog", side_effect=AssertionError("the catalog is gone"))
-    same = 0
-    with gone, opened_book(trial.folder / "book.db") as book, book.reading() as session:
-        kept, begun_s = GroundsKept(session), process_time()
-        for name in names[:most]:
-            found = rederive(session, name, kept)
-            if found is None or found.faults or found.decision is None:
-                print(f"not derived: {name}: {found and found.faults}")
-                continue
-            order = tuple(each.deployment for each in found.decision.permitted)
-            same += order == trial.calls[name].order
-        used_s = process_time() - begun_s
-    return {"decisions": len(names[:most]), "same": same, "cpu_s": used_s}
-
-
-def altered(trial: Trial) -> dict[str, bool]:
-    """Each kind of stored input, altered by somebody with the file in hands: is it found?"""
-    found: dict[str, bool] = {}
-    name = next(name for name, kind in trial.calls.items() if kind.answered and kind.route == "support")
-    for what, statements in ALTERATIONS.items():
-        path = trial.folder / "altered.db"
-        with closing(sqlite3.connect(trial.folder / "book.db")) as whole, closing(sqlite3.connect(path)) as copy:
-            whole.backup(copy)
-            for (trigger,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                copy.execute(f"DROP TRIGGER {trigger}")
-            for statement in statements:
-                copy.execute(statement, {"call": name})
-            copy.commit()
-        with opened_book(path) as book, book.reading() as session:
-            told = rederive(session, name)
-        found[what] = told is None or bool(told.faults)
-        path.unlink()
-    return found
 
 
 def main() -> int:

@@ -29,6 +29,7 @@ TINY: dict[str, list[str]] = {
     "outage.py": ["--requests=40", "--seconds=1"],
     "per_call.py": ["--rounds=1", "--calls=2", "--tasks=70", "--streams=2"],
     "price_exactness.py": ["--models=40"],
+    "replay.py": ["--calls=300", "--derivations=40"],
     "soak.py": ["--calls=150", "--warm=300"],
     "tamper.py": ["--entries=60", "--part=4"],
     "spend.py": ["--rounds=1", "--attempts=3000", "--users=20", "--through=100"],
@@ -189,6 +190,15 @@ def test_survive(tmp_path: Path) -> None:
     assert "12 deployments of " in printed
     assert list(figures) == ["one vendor", "any 2 vendors"]
     assert 0 < figures["one vendor"]["losses"] < figures["any 2 vendors"]["losses"]
+
+
+def test_replay(tmp_path: Path) -> None:
+    """Nothing changes without a change, six changes do what was named beforehand, and altered inputs are found."""
+    printed, figures = recorded("replay.py", tmp_path)
+    assert "40 of 40 decisions derived again" in printed
+    assert len(figures["otherwise"]) == 6
+    assert not any(figures["otherwise"].values())
+    assert all(figures["altered_found"].values())
 
 
 def test_tamper(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from time import process_time
 from typing import TYPE_CHECKING, Final
+from unittest import mock
 
 import modelrouter.catalog
 from modelrouter.catalog.loader import read_catalog
@@ -22,6 +25,7 @@ from modelrouter.core.replay import Change, Regime, compare
 from modelrouter.core.request import Needs, Request
 from modelrouter.core.route import Moment
 from modelrouter.ledger import open_ledger
+from modelrouter.ledger.decisions import GroundsKept, rederive
 from modelrouter.ledger.past import PastCalls
 from modelrouter.ports import Document, RefusedCalls, Reservation, Resolution
 from modelrouter.router.bookings import call_record
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from modelrouter.ledger import Ledger
     from modelrouter.ports import CallRecord
 
-__all__ = ["ALTERATIONS", "CASES", "Case", "Kind", "Trial", "differences", "opened_book", "written_trial"]
+__all__ = ["CASES", "Case", "Kind", "Trial", "altered", "derived", "differences", "opened_book", "written_trial"]
 
 BEGIN_S: Final = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAYS: Final = 28
@@ -411,3 +415,46 @@ ALTERATIONS: Final = {
     ),
 }
 """What somebody may do to the stored inputs of one decision; each must be found when it is derived again."""
+
+
+# --- derived again -------------------------------------------------------------------------------------------------
+
+
+def derived(trial: Trial, most: int, seed: int) -> dict[str, float]:
+    """Derive decisions again from the book alone: nothing else can be read."""
+    names = sorted(trial.calls)
+    random.Random(seed).shuffle(names)
+    for path in (trial.config, *(trial.folder / "policies").iterdir()):
+        path.unlink()
+    gone = mock.patch("modelrouter.catalog.loader.read_catalog", side_effect=AssertionError("the catalog is gone"))
+    same = 0
+    with gone, opened_book(trial.folder / "book.db") as book, book.reading() as session:
+        kept, begun_s = GroundsKept(session), process_time()
+        for name in names[:most]:
+            found = rederive(session, name, kept)
+            if found is None or found.faults or found.decision is None:
+                continue
+            order = tuple(each.deployment for each in found.decision.permitted)
+            same += order == trial.calls[name].order
+        used_s = process_time() - begun_s
+    return {"decisions": len(names[:most]), "same": same, "cpu_s": used_s}
+
+
+def altered(trial: Trial) -> dict[str, bool]:
+    """Each kind of stored input, altered by somebody with the file in hands: is it found?"""
+    found: dict[str, bool] = {}
+    name = next(name for name, kind in trial.calls.items() if kind.answered and kind.route == "support")
+    for what, statements in ALTERATIONS.items():
+        path = trial.folder / "altered.db"
+        with closing(sqlite3.connect(trial.folder / "book.db")) as whole, closing(sqlite3.connect(path)) as copy:
+            whole.backup(copy)
+            for (trigger,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                copy.execute(f"DROP TRIGGER {trigger}")
+            for statement in statements:
+                copy.execute(statement, {"call": name})
+            copy.commit()
+        with opened_book(path) as book, book.reading() as session:
+            told = rederive(session, name)
+        found[what] = told is None or bool(told.faults)
+        path.unlink()
+    return found
