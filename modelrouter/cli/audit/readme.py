@@ -23,6 +23,7 @@ __all__ = ["Made", "readme_of"]
 KINDS: dict[str, str] = {
     "policies": "What was in force",
     "refusals": "What was refused and spent",
+    "documents": "What the ledger keeps, by hash",
     "vendors": "Vendors, services and models",
     "dora_b_02_02": "Rows for DORA's register of information",
 }
