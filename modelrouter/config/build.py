@@ -116,12 +116,11 @@ def read(path: str | Path, *, catalog: Catalog | None = None, policy: str | Path
         ConfigError: as `load`; or no policy of that name is there to be replaced.
     """
     found = Path(path).expanduser().absolute()
-    return read_text(read_file(found, str(path)), str(path), found, catalog=catalog, policy=policy)
+    other = None if policy is None else read_policy_as(Path(policy).expanduser().absolute(), str(policy))
+    return _reading(read_config(read_file(found, str(path)), str(path), found.parent, found), catalog, other)
 
 
-def read_text(
-    text: str, shown: str, path: Path, *, catalog: Catalog | None = None, policy: str | Path | None = None
-) -> Reading:
+def read_text(text: str, shown: str, path: Path) -> Reading:
     """As `read`, for a file that was read already.
 
     Args:
@@ -131,8 +130,7 @@ def read_text(
     Raises:
         ConfigError: as `load`.
     """
-    other = None if policy is None else read_policy_as(Path(policy).expanduser().absolute(), str(policy))
-    return _reading(read_config(text, shown, path.parent, path), catalog, other)
+    return _reading(read_config(text, shown, path.parent, path))
 
 
 def _setup(files: Sequence[ConfigFile]) -> Setup:

@@ -1,23 +1,26 @@
-"""What decisions of booked and refused calls tell of policies, derived again, a page of the book at a time."""
+"""The decisions of past calls, as far as what they tell of policies goes, a page of the book in memory at a time.
+
+This is the one place that knows in which form the book tells them: each is derived anew from what it rests on.
+"""
 
 from __future__ import annotations
 
 import heapq
 import json
-import operator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.assurance.told import ToldCall, told_of
 from modelrouter.core.decision_record import recorded_from
 from modelrouter.core.replay import Regime
 from modelrouter.errors import LedgerError
+from modelrouter.ledger.audit.attempts import first_seq_at
 from modelrouter.ledger.audit.lines import LARGEST, in_parts, whole
 from modelrouter.ledger.decisions import GroundsKept
-from modelrouter.ledger.derive import first_seq_at
 from modelrouter.ledger.refused import refused_since
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from modelrouter.core.assurance.told import Told
     from modelrouter.ledger.session import Column, Session
@@ -25,79 +28,59 @@ if TYPE_CHECKING:
 __all__ = ["told_calls"]
 
 PAGE: Final = 1_000
-FIRSTS: Final = f"""SELECT e.seq, e.at_us, c.decision, c.call_id, c.request_id, c.route, c.session, c.tags
+FIRSTS: Final = f"""SELECT e.seq, e.at_us, c.call_id, c.request_id, c.route, c.session, c.tags, c.decision
     FROM entries e JOIN calls c ON c.call_id = e.call_id
     WHERE e.kind = 'reserve' AND e.call_digest IS NOT NULL AND e.seq > ? ORDER BY e.seq LIMIT {PAGE}"""  # noqa: S608 - our own names
-MOMENT: Final = operator.attrgetter("at_us")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The record of a call, as it stands in the book."""
+
+    call_id: str
+    request_id: str | None
+    route: str
+    session: str | None
+    tags: Mapping[str, str]
+    decision: str
 
 
 def told_calls(session: Session, since_us: int, until_us: int = LARGEST) -> Iterator[ToldCall]:
-    """Calls that were first reserved, or were refused, from one moment until another, in their order.
+    """Calls from one moment until another, in their order; those that nobody might serve are among them.
+
+    A call belongs to the moment when its first attempt was reserved, or its refusal was written.
 
     Args:
         session: in one picture.
 
     Raises:
-        LedgerError: a decision cannot be derived again from what the book holds.
+        LedgerError: a record cannot be read, or what it rests on is missing.
     """
-    regimes = _Regimes(session)
-    told = heapq.merge(_attempted(session, regimes, since_us), _refused(session, regimes, since_us), key=MOMENT)
-    for call in told:
+    kept = _Derived(session)
+    both = _attempted(session, kept, since_us), _refused(session, kept, since_us)
+    for call in heapq.merge(*both, key=lambda each: each.at_us):
         if call.at_us >= until_us:
             return
         yield call
 
 
-class _Regimes:
-    """Decides again what was decided, on the grounds of its day."""
-
-    def __init__(self, session: Session) -> None:
-        self._kept = GroundsKept(session)
-        self._found: dict[str, Regime] = {}
-
-    def told(self, columns: Sequence[Column]) -> Told:
-        """What a decision tells.
-
-        Args:
-            columns: record, call id, request id, route, session and tags.
-        """
-        text, call_id, request_id, route, of_session, tags = (None if each is None else str(each) for each in columns)
-        try:
-            recorded = recorded_from(
-                text or "", call_id or "", request_id, route or "", of_session, json.loads(tags or "{}")
-            )
-            return told_of(self._regime(recorded.grounds).as_bound(recorded))
-        except ValueError as error:
-            raise LedgerError(
-                f"the decision of call `{call_id}` cannot be derived again ({error}): see `modelrouter ledger verify`"
-            ) from None
-
-    def _regime(self, digest: str) -> Regime:
-        found = self._found.get(digest)
-        if found is None:
-            grounds = self._kept.get(digest)
-            if isinstance(grounds, str):
-                raise ValueError(grounds)
-            found = self._found[digest] = Regime(grounds)
-        return found
-
-
-def _attempted(session: Session, regimes: _Regimes, since_us: int) -> Iterator[ToldCall]:
+def _attempted(session: Session, kept: _Derived, since_us: int) -> Iterator[ToldCall]:
     after = first_seq_at(session, since_us) - 1
     while rows := session.rows(FIRSTS, (after,)):
-        attempted = _deployments(session, [row[3] for row in rows])
+        attempted = _deployments(session, [row[2] for row in rows])
         for _, at_us, *columns in rows:
-            call_id = columns[1]
-            told = regimes.told(columns)
-            yield ToldCall(str(call_id), whole(at_us), str(columns[3]), attempted.get(call_id, ()), told)
+            call_id, request_id, route, of_session, tags, decision = (
+                None if each is None else str(each) for each in columns
+            )
+            call = _Call(call_id or "", request_id, route or "", of_session, json.loads(tags or "{}"), decision or "")
+            yield ToldCall(call.call_id, whole(at_us), call.route, attempted.get(call_id, ()), kept.told(call))
         after = whole(rows[-1][0])
 
 
-def _refused(session: Session, regimes: _Regimes, since_us: int) -> Iterator[ToldCall]:
+def _refused(session: Session, kept: _Derived, since_us: int) -> Iterator[ToldCall]:
     for line in refused_since(session, since_us):
-        tags = json.dumps(dict(line.tags))
-        columns = (line.decision, line.call_id, line.request_id, line.route, line.session, tags)
-        yield ToldCall(line.call_id, line.at_us, line.route, (), regimes.told(columns), line.count)
+        call = _Call(line.call_id, line.request_id, line.route, line.session, line.tags, line.decision)
+        yield ToldCall(line.call_id, line.at_us, line.route, (), kept.told(call), line.count)
 
 
 def _deployments(session: Session, calls: Sequence[Column]) -> dict[Column, tuple[str, ...]]:
@@ -108,3 +91,32 @@ def _deployments(session: Session, calls: Sequence[Column]) -> dict[Column, tupl
         for call_id, deployment in session.rows(sql, part):
             found[call_id] = (*found.get(call_id, ()), str(deployment))
     return found
+
+
+class _Derived:
+    """Derives decisions; what is alike in many of them is judged once."""
+
+    def __init__(self, session: Session) -> None:
+        self._kept = GroundsKept(session)
+        self._regimes: dict[str, Regime] = {}
+
+    def told(self, call: _Call) -> Told:
+        """What the decision of a call tells.
+
+        Raises:
+            LedgerError: it cannot be derived.
+        """
+        try:
+            recorded = recorded_from(call.decision, call.call_id, call.request_id, call.route, call.session, call.tags)
+            return told_of(self._regime(recorded.grounds).as_bound(recorded))
+        except ValueError as error:
+            raise LedgerError(f"the decision of call `{call.call_id}` cannot be derived: {error}") from None
+
+    def _regime(self, digest: str) -> Regime:
+        found = self._regimes.get(digest)
+        if found is None:
+            grounds = self._kept.get(digest)
+            if isinstance(grounds, str):
+                raise ValueError(grounds)
+            found = self._regimes[digest] = Regime(grounds)
+        return found

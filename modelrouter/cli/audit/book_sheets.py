@@ -176,8 +176,8 @@ def _refusals(evidence: Evidence) -> Sheet:
     return Sheet(
         "refusals",
         "Why candidates were not used: for each call, every deployment of its route that some rule kept out, with each "
-        "rule that did. A refused candidate is no failed call: the call went to another one. Counted over calls of "
-        "which at least one attempt was made.",
+        "rule that did. A refused candidate is no failed call: the call went to another one. Calls that nobody might "
+        "serve are among them.",
         {
             "route": "the name that the application used",
             "deployment": "the candidate that was kept out",

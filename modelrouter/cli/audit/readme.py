@@ -23,6 +23,7 @@ __all__ = ["Made", "readme_of"]
 KINDS: dict[str, str] = {
     "policies": "What was in force",
     "refusals": "What was refused and spent",
+    "documents": "What the ledger keeps, by hash",
     "vendors": "Vendors, services and models",
     "dora_b_02_02": "Rows for DORA's register of information",
 }
@@ -239,7 +240,10 @@ def _limits(evidence: Evidence, made: Made) -> Iterator[str]:
         "- Facts about vendors are what their sources said on the day on which they were checked (facts.csv); legal "
         "names, contracts and judgements about the business are for a person to fill in."
     )
-    yield "- Calls that were refused before any attempt was made are counted only where the ledger has a line of them."
+    yield (
+        "- Calls that nobody might serve are written down in lots where many are alike: what a process had not written "
+        "when it was killed is not counted."
+    )
     yield "- Losses are worked out for calls without tags, to which every policy applies."
     if evidence.verified.first_seq > 1:
         yield (

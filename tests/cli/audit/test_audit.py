@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modelrouter import Router
+from modelrouter import NoRouteError, Router
 from modelrouter.testing import FakeClock, FakeTransport, failure, reply
 from tests.ledger.audit_book import connect
 
@@ -214,6 +214,23 @@ def test_rows_for_the_register(booked: Path, run: Callable[..., Ran]) -> None:
         "F1": "support",
         "F2": "drafts",
     }
+
+
+@pytest.mark.parametrize("booked", ["sqlite"], indirect=True)
+def test_calls_that_nobody_might_serve_are_counted(booked: Path, run: Callable[..., Ran]) -> None:
+    """Their reasons stand among the others, and the first page says how many they were."""
+    path = booked / "modelrouter.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "  lost: {try: [mistral]}\n", encoding="utf-8")
+    with Router.from_config(transports={"direct": FakeTransport()}, clock=FakeClock(BEGIN_S + 86_400.0)) as router:
+        for _ in range(3):
+            with pytest.raises(NoRouteError):
+                router.complete("lost", PROMPT)
+    run("audit", *PERIOD, "--out", "pack")
+    refused = {(row["route"], row["rule"]): row["calls"] for row in rows(booked / "pack", "refusals")}
+    assert refused["lost", "operator.id"] == "3"
+    page = (booked / "pack" / "README.md").read_text(encoding="utf-8")
+    assert "Calls for `lost` that nobody might serve: 3." in page
+    assert "Uses that nobody may serve, even before a loss: `lost`." in page
 
 
 @pytest.mark.parametrize("booked", ["sqlite"], indirect=True)
