@@ -122,7 +122,7 @@ class Orphan:
         for line in lines:
             try:
                 yield resolution_of(line.decode())
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
                 self._is_whole = False
                 log.warning("a line of `%s` cannot be read, so the file is kept", self.path)
 
@@ -160,12 +160,20 @@ def orphans(places: Sequence[Path]) -> list[Orphan]:
                     number = locked(path, create=False)
                     if number is None:
                         continue
+                    if not _is_ours(number):
+                        os.close(number)
+                        continue
                     try:
                         found.append(Orphan(path, number))
                     except OSError:
                         os.close(number)
                         log.warning("`%s` cannot be read now, and stays for whoever opens the ledger next", path)
     return found
+
+
+def _is_ours(number: int) -> bool:
+    """Whether a file was left by a writer of this user: one of the places is a folder that everybody may write to."""
+    return not hasattr(os, "geteuid") or os.fstat(number).st_uid == os.geteuid()
 
 
 def _append(number: int, text: bytes) -> bool:
@@ -217,7 +225,7 @@ def resolution_of(line: str) -> Resolution:
     """The end that a line describes; what the book does not read of an attempt is left empty.
 
     Raises:
-        ValueError, KeyError, TypeError: it is no such line.
+        ValueError, KeyError, TypeError, ArithmeticError, RecursionError: it is no such line.
     """
     said: dict[str, Any] = json.loads(line)
     failed, usage = said["failure"], said["usage"]

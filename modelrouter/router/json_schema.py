@@ -32,6 +32,8 @@ DEPTH_MAX: Final = 100
 NODES_MAX: Final = 20_000
 """Most values that a schema may be made of."""
 SCHEMAS_HELD: Final = 64
+PANIC: Final = "PanicException"
+"""What jsonschema's parts in Rust make of a RecursionError, at one depth of the stack in seven. No module names it."""
 VALUES: Final = frozenset({"const", "default", "enum", "examples"})
 """Keywords that hold plain values: nothing in them is a schema."""
 
@@ -116,6 +118,10 @@ def broken_keyword(schema: Schema, value: JSON) -> str | None:
         return "number: it is too large to be computed with"
     except referencing.Unresolvable:
         return "$ref"
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        return "depth: the schema goes round in circles on it"
     finally:
         _until_s.reset(token)
     return None if broken is None else str(broken.validator)

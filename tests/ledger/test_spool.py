@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -219,6 +220,30 @@ def test_a_line_that_this_version_cannot_read_keeps_its_file(path: Path) -> None
     until(lambda: second.totals().settled_nano_usd == 12)
     second.close(5)
     assert place.exists()
+
+
+@pytest.mark.parametrize("number", ["Infinity", "NaN", "1" + "0" * 400, "[" * 100_000, "5" * 5000])
+def test_a_line_with_a_number_that_is_none_keeps_its_file_too(path: Path, number: str) -> None:
+    """A damaged file never keeps a ledger from being opened."""
+    opened(path).close(1)
+    place = path.with_name("book.db.late-0123")
+    line = line_of(resolution()).replace('"duration_us":', f'"duration_us":{number},"was":')
+    place.write_text(line + "\n", encoding="utf-8")
+    opened(path).close(1)
+    assert place.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="users have no numbers here")
+def test_a_file_of_somebody_else_is_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder for what lasts until a restart is everybody's: what others leave there settles nothing of ours."""
+    place = path.with_name("book.db.late-0123")
+    place.write_text(line_of(resolution()) + "\n", encoding="utf-8")
+    owner = place.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert not orphans([path.with_name("book.db.late-")])
+    monkeypatch.setattr(os, "geteuid", lambda: owner)
+    (orphan,) = orphans([path.with_name("book.db.late-")])
+    orphan.let_go()
 
 
 def test_another_place_is_taken_where_the_first_takes_nothing(tmp_path: Path) -> None:

@@ -114,6 +114,16 @@ def test_a_schema_that_goes_in_circles_ends() -> None:
     assert (broken_keyword(schema, 1) or "").startswith(("depth", "time"))
 
 
+@pytest.mark.parametrize("schema", [{"if": {"$ref": "#"}}, {"anyOf": [{"$ref": "#"}]}, {"not": {"$ref": "#"}}])
+def test_circles_end_wherever_the_stack_does(schema: Any) -> None:
+    """The library has parts that are not Python's, and that fail in a way of their own where the stack ends in them."""
+
+    def deeper(frames: int) -> str | None:
+        return deeper(frames - 1) if frames else broken_keyword(schema, [1])
+
+    assert {deeper(frames) for frames in range(15)} == {"depth: the schema goes round in circles on it"}
+
+
 def test_a_number_too_large_to_compute_with_is_not_met() -> None:
     """What cannot be checked does not meet the schema, and no error of arithmetic gets out."""
     assert broken_keyword({"multipleOf": 10**400}, 1.5) == "number: it is too large to be computed with"
