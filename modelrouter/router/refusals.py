@@ -110,8 +110,12 @@ class Refusals:
                 elif not each.waiting and now_s >= each.due_s:
                     del self._counted[way]  # nothing of the kind for a minute
             self._due_s = min((each.due_s for each in self._counted.values() if each.waiting), default=float("inf"))
-        if taken:
+        if not taken:
+            return
+        try:
             self._ledger.note_refused([each for _, each in taken], lambda error: self._told(taken, error))
+        except Exception as error:  # noqa: BLE001 - a store of the host's own; no caller may meet what it raises
+            self._told(taken, error)
 
     def _told(self, taken: list[tuple[_Way, RefusedCalls]], error: Exception | None) -> None:
         """Count again what could not be written."""

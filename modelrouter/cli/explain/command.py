@@ -63,9 +63,7 @@ def explain(
 
         show_refused_calls(since, config, as_json=as_json)
     elif route is None:
-        raise typer.BadParameter(
-            "missing argument: name a route, or ask with `--call ID`", param_hint="ROUTE"
-        )
+        raise typer.BadParameter("missing argument: name a route, or ask with `--call ID`", param_hint="ROUTE")
     else:
         _explain_route(route, prompt, call_options(policy, tag, max_cost_usd), config, as_json=as_json)
 
