@@ -42,6 +42,8 @@ __all__ = ["Engine", "open_lanes", "open_store", "without_key"]
 
 log: Final = logging.getLogger(__name__)
 
+LOOK_S: Final = 2.0
+"""How long it may take until calls under way are interrupted by a signed file."""
 _FORGOTTEN: list[object] = []
 """Engines of the parent process, kept so that no destructor touches a handle that is still the parent's."""
 
@@ -67,6 +69,7 @@ class Engine:
         self.chance = random.Random()  # noqa: S311 - ids, not secrets; our own, so that no seed of the host reaches it
         self.pid = os.getpid()
         self.closed = False
+        self._ended = threading.Event()
         # Re-entrant: a stream that the garbage collector finds is booked in whichever thread it comes to.
         self._guard = threading.RLock()
         self._call_ended = threading.Condition(self._guard)
@@ -78,7 +81,10 @@ class Engine:
         self.cut_off = CutOff(drills)
         self.flights: set[Flight] = set()
         self._warned: set[str] = set()
+        self._by_file: tuple[Revocation, ...] = ()
+        self._file_is_watched = False
         ledger.watch(_telling(weakref.ref(self)))
+        self._watch_file()
 
     # --- what a decision reads ----------------------------------------------------------------------------------
 
@@ -162,6 +168,25 @@ class Engine:
             target=self._follow, args=(self.cut_off.by_ledger,), name="modelrouter-revoked", daemon=True
         ).start()
 
+    def _watch_file(self) -> None:
+        """Look at a signed file every few seconds: decisions do so anyway, and what is under way must not wait."""
+        if self.epoch.revoked_file is None or self._file_is_watched:
+            return
+        self._file_is_watched = True
+        self._by_file = self.epoch.revoked_file.revocations()
+        watching = threading.Thread(
+            target=_watch, args=(weakref.ref(self), self._ended), name="modelrouter-revoked-file", daemon=True
+        )
+        watching.start()
+
+    def look_at_file(self) -> None:
+        """Follow what a signed file says, if that has changed."""
+        file = self.epoch.revoked_file
+        found = () if file is None else file.revocations()
+        if found != self._by_file:
+            self._by_file = found
+            self._follow(found)
+
     def _follow(self, revocations: Sequence[Revocation]) -> None:
         """End what is under way where a revocation asks for it, then tell what is left."""
         try:
@@ -223,7 +248,7 @@ class Engine:
                 self._streams.add(stream)
             is_open = not self.closed
         if is_open:
-            self.interrupt(self.cut_off.by_ledger)  # what was told while it was being opened
+            self.interrupt(self.cut_off.revocations(self.epoch))  # what was told while it was being opened
         return is_open
 
     def _wait_for_calls(self, timeout_s: float) -> None:
@@ -252,6 +277,7 @@ class Engine:
         self._ejected.clear()
         self.traffic.adopt(epoch.setup)
         self.epoch = epoch
+        self._watch_file()
 
     def introduce(self, setup: Setup) -> None:
         """Give the ledger the budgets of this setup and the texts behind its hashes, and say how far budgets reach."""
@@ -304,6 +330,7 @@ class Engine:
             if self.closed:
                 return
             self.closed = True
+            self._ended.set()
             thread, self._loop_thread = self._loop_thread, None
             streams = list(self._streams)
         try:
@@ -332,6 +359,16 @@ def _telling(engine: weakref.ref[Engine]) -> Callable[[Sequence[Revocation]], No
             found.revoked_now(revocations)
 
     return tell
+
+
+def _watch(engine: weakref.ref[Engine], ended: threading.Event) -> None:
+    """Until the engine is closed, or nobody has it any more."""
+    while not ended.wait(LOOK_S):
+        found = engine()
+        if found is None:
+            return
+        found.look_at_file()
+        del found
 
 
 def without_key(endpoint: Endpoint) -> str:
