@@ -197,18 +197,19 @@ class Engine:
 
     def interrupt(self, revocations: Iterable[Revocation]) -> None:
         """Interrupt calls under way to whoever is revoked with `abort_in_flight`."""
-        now_us = int(self.clock.now_s() * 1_000_000)
-        aborting = [each for each in revocations if each.abort_in_flight and each.holds(now_us)]
+        aborting = self._aborting(revocations)
         if not aborting:
             return
-        for flight in tuple(self.flights):
-            for why in hits(flight.marks, aborting):
-                flight.interrupt(why)
         with self._guard:
             streams = list(self._streams)
-        for stream in streams:
-            for why in hits(stream.marks, aborting):
-                stream.interrupt(why)
+        under_way: list[Flight | AsyncReplyStream] = [*tuple(self.flights), *streams]
+        for call in under_way:
+            for why in hits(call.marks, aborting):
+                call.interrupt(why)
+
+    def _aborting(self, revocations: Iterable[Revocation]) -> list[Revocation]:
+        now_us = int(self.clock.now_s() * 1_000_000)
+        return [each for each in revocations if each.abort_in_flight and each.holds(now_us)]
 
     def tell_of_losses(self) -> None:
         """Report what revocations leave of each route; warn of each that has one vendor left or breaks a promise."""
@@ -247,8 +248,9 @@ class Engine:
             if not self.closed:
                 self._streams.add(stream)
             is_open = not self.closed
-        if is_open:
-            self.interrupt(self.cut_off.revocations(self.epoch))  # what was told while it was being opened
+        told = self._aborting(self.cut_off.revocations(self.epoch)) if is_open else ()
+        for why in hits(stream.marks, told):  # while it was being opened
+            stream.interrupt(why)
         return is_open
 
     def _wait_for_calls(self, timeout_s: float) -> None:
