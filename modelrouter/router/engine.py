@@ -157,7 +157,7 @@ class Engine:
         return self.cut_off.why(epoch, deployment, self.clock.now_s())
 
     def read_revoked(self) -> None:
-        """Ask the ledger who is cut off, where no transaction of ours may have told it; what cannot be read stays."""
+        """Ask the ledger who is cut off, as no transaction of ours has told it yet; the reserve decides in any case."""
         with contextlib.suppress(LedgerError):
             self.cut_off.by_ledger = tuple(self.ledger.revoked())
 

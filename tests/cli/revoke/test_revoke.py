@@ -109,6 +109,15 @@ def test_the_list_shows_what_is_revoked(folder: Path, run: Callable[..., Ran]) -
     assert "dear: the model `gpt-6-sol` was revoked by entry 2 until 3000-01-01T00:00:00Z (contract ended)" in shown
 
 
+def test_status_shows_who_is_cut_off(run: Callable[..., Ran]) -> None:
+    """Beside how each deployment has fared."""
+    assert {each["revoked"] for each in document(run, "status")["deployments"]} == {None}
+    run("revoke", "dear", *WHY)
+    said = {each["deployment"]: each["revoked"] for each in document(run, "status")["deployments"]}
+    assert said == {"own": None, "dear": "the deployment `dear` was revoked by entry 2 (contract ended)"}
+    assert "dear is cut off: the deployment `dear` was revoked by entry 2" in run("status").out
+
+
 def test_export_has_each_revocation_with_its_end(run: Callable[..., Ran]) -> None:
     """What was undone stays in the book, with who undid it and why."""
     run("revoke", "openai", *WHY, "--as", "via")
