@@ -188,6 +188,7 @@ def _refusers(scenario: _Scenario, deployment: Deployment) -> frozenset[str]:
             ("catalog", _catalog(ask())),
             ("route", _route(ask(), scenario.route, scenario.request)),
             ("wire", deployment.id not in scenario.moment.unavailable),
+            ("cut-off", deployment.id not in scenario.moment.revoked),
             ("bound", _input_bound(ask(), scenario.request.size) is not None),
             ("request", _fits(ask(), scenario.request, scenario.route, scenario.request.ceiling_nano_usd)),
         )

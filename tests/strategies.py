@@ -209,6 +209,7 @@ class _Maker(WorldMaker):
             TODAY,
             seed=self.pick(("a", "b", "c")),
             unavailable=dict.fromkeys(self.pick((frozenset(), frozenset(), *few)), "the key is not set"),
+            revoked=dict.fromkeys(self.pick((frozenset(), frozenset(), *few)), "`lion-labs` was revoked"),
             unhealthy=dict.fromkeys(self.pick((frozenset(), *few)), "5 failures in a row"),
             in_flight={name: self.pick((0, 1, 5)) for name in self.pick((frozenset(), *few))},
             latency_s={name: self.pick((0.5, 1.0)) for name in self.pick((frozenset(), *few))},

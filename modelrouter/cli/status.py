@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelrouter.cli.options import AsJson, ConfigOption
-from modelrouter.cli.screen import console, print_document, table
+from modelrouter.cli.screen import console, print_document, printable, table
 from modelrouter.cli.spend.when import moment_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from modelrouter.config import Setup
     from modelrouter.ledger.audit.attempts import BookedAttempt
@@ -99,19 +99,20 @@ def status(
     config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how each deployment has fared lately: answers, failures by kind, and time. Calls nobody."""
+    """Show how each deployment has fared lately: answers, failures by kind, time, and who is cut off. Calls nobody."""
     from modelrouter.config import find_config
     from modelrouter.config.build import read
 
     since_us = moment_us(since, datetime.now(UTC), UTC, option="--since")
     setup = read(find_config(config)).setup
-    found = _read(setup, since_us)
+    found, revoked = _read(setup, since_us), _revoked(setup)
     if as_json:
-        print_document(
-            {"since": since, "note": NOTE, "deployments": [_document(setup, *each) for each in found.items()]}
-        )
+        documents = [{**_document(setup, *each), "revoked": revoked.get(each[0])} for each in found.items()]
+        print_document({"since": since, "note": NOTE, "deployments": documents})
     else:
         _show(setup, found, since)
+        for name, why in revoked.items():
+            console().print(printable(f"{name} is cut off: {why}"), style="yellow", soft_wrap=True)
 
 
 def _read(setup: Setup, since_us: int) -> dict[str, Fared]:
@@ -122,13 +123,29 @@ def _read(setup: Setup, since_us: int) -> dict[str, Fared]:
     return found
 
 
+def _has_no_book(setup: Setup) -> bool:
+    """It is made with the first call."""
+    path = Path(setup.ledger_path) if setup.ledger_path else None
+    return path is not None and path.parent.is_dir() and not path.exists()
+
+
+def _revoked(setup: Setup) -> Mapping[str, str]:
+    """Deployments of the config that are cut off in the book, and by what."""
+    from modelrouter.cli.booked import opened
+    from modelrouter.cli.revoke.screen import losses_of
+
+    if _has_no_book(setup):
+        return {}
+    with opened(setup.ledger) as book:
+        return losses_of(setup, book.revoked()).whys
+
+
 def _attempts(setup: Setup, since_us: int) -> Iterable[BookedAttempt]:
     from modelrouter.cli.booked import opened
     from modelrouter.ledger.audit.attempts import attempts_between
 
-    path = Path(setup.ledger_path) if setup.ledger_path else None
-    if path is not None and path.parent.is_dir() and not path.exists():
-        return  # it is made with the first call
+    if _has_no_book(setup):
+        return
     with opened(setup.ledger) as book, book.reading() as session:
         yield from attempts_between(session, since_us)
 

@@ -213,13 +213,13 @@ class Router:
     ) -> Decision:
         """Decide without calling: who would serve this, in which order, and why each other one would not.
 
-        Without a prompt the route's needs and output default stand for the request. No connection is made.
+        Without a prompt the route's needs and output default stand for the request. No connection is made: who is
+        revoked is what the ledger's last transaction here has told.
 
         Raises:
             RequestError: an argument is wrong.
         """
         engine = self._engine()
-        engine.read_revoked()
         epoch = engine.epoch
         request = epoch.question(route, options) if prompt is None else epoch.request(route, prompt, options)
         return epoch.decide(request, engine.moment(epoch, "explain", epoch.route(route).candidates))

@@ -44,6 +44,8 @@ __all__ = ["Engine", "open_lanes", "open_store", "without_key"]
 
 log: Final = logging.getLogger(__name__)
 
+LOOK_S: Final = 2.0
+"""How long it may take until calls under way are interrupted by a signed file."""
 _FORGOTTEN: list[object] = []
 """Engines of the parent process, kept so that no destructor touches a handle that is still the parent's."""
 
@@ -69,6 +71,7 @@ class Engine:
         self.chance = random.Random()  # noqa: S311 - ids, not secrets; our own, so that no seed of the host reaches it
         self.pid = os.getpid()
         self.closed = False
+        self._ended = threading.Event()
         # Re-entrant: a stream that the garbage collector finds is booked in whichever thread it comes to.
         self._guard = threading.RLock()
         self._call_ended = threading.Condition(self._guard)
@@ -81,7 +84,10 @@ class Engine:
         self.cut_off = CutOff(drills)
         self.flights: set[Flight] = set()
         self._warned: set[str] = set()
+        self._by_file: tuple[Revocation, ...] = ()
+        self._file_is_watched = False
         ledger.watch(_telling(weakref.ref(self)))
+        self._watch_file()
 
     # --- what a decision reads ----------------------------------------------------------------------------------
 
@@ -168,7 +174,7 @@ class Engine:
         return self.cut_off.why(epoch, deployment, self.clock.now_s())
 
     def read_revoked(self) -> None:
-        """Ask the ledger who is cut off, where no transaction of ours may have told it; what cannot be read stays."""
+        """Ask the ledger who is cut off, as no transaction of ours has told it yet; the reserve decides in any case."""
         with contextlib.suppress(LedgerError):
             self.cut_off.by_ledger = tuple(self.ledger.revoked())
 
@@ -178,6 +184,25 @@ class Engine:
         threading.Thread(
             target=self._follow, args=(self.cut_off.by_ledger,), name="modelrouter-revoked", daemon=True
         ).start()
+
+    def _watch_file(self) -> None:
+        """Look at a signed file every few seconds: decisions do so anyway, and what is under way must not wait."""
+        if self.epoch.revoked_file is None or self._file_is_watched:
+            return
+        self._file_is_watched = True
+        self._by_file = self.epoch.revoked_file.revocations()
+        watching = threading.Thread(
+            target=_watch, args=(weakref.ref(self), self._ended), name="modelrouter-revoked-file", daemon=True
+        )
+        watching.start()
+
+    def look_at_file(self) -> None:
+        """Follow what a signed file says, if that has changed."""
+        file = self.epoch.revoked_file
+        found = () if file is None else file.revocations()
+        if found != self._by_file:
+            self._by_file = found
+            self._follow(found)
 
     def _follow(self, revocations: Sequence[Revocation]) -> None:
         """End what is under way where a revocation asks for it, then tell what is left."""
@@ -189,18 +214,19 @@ class Engine:
 
     def interrupt(self, revocations: Iterable[Revocation]) -> None:
         """Interrupt calls under way to whoever is revoked with `abort_in_flight`."""
-        now_us = int(self.clock.now_s() * 1_000_000)
-        aborting = [each for each in revocations if each.abort_in_flight and each.holds(now_us)]
+        aborting = self._aborting(revocations)
         if not aborting:
             return
-        for flight in tuple(self.flights):
-            for why in hits(flight.marks, aborting):
-                flight.interrupt(why)
         with self._guard:
             streams = list(self._streams)
-        for stream in streams:
-            for why in hits(stream.marks, aborting):
-                stream.interrupt(why)
+        under_way: list[Flight | AsyncReplyStream] = [*tuple(self.flights), *streams]
+        for call in under_way:
+            for why in hits(call.marks, aborting):
+                call.interrupt(why)
+
+    def _aborting(self, revocations: Iterable[Revocation]) -> list[Revocation]:
+        now_us = int(self.clock.now_s() * 1_000_000)
+        return [each for each in revocations if each.abort_in_flight and each.holds(now_us)]
 
     def tell_of_losses(self) -> None:
         """Report what revocations leave of each route; warn of each that has one vendor left or breaks a promise."""
@@ -240,8 +266,9 @@ class Engine:
             if not self.closed:
                 self._streams.add(stream)
             is_open = not self.closed
-        if is_open:
-            self.interrupt(self.cut_off.by_ledger)  # what was told while it was being opened
+        told = self._aborting(self.cut_off.revocations(self.epoch)) if is_open else ()
+        for why in hits(stream.marks, told):  # while it was being opened
+            stream.interrupt(why)
         return is_open
 
     def _wait_for_calls(self, timeout_s: float) -> None:
@@ -276,6 +303,7 @@ class Engine:
         self._ejected.clear()
         self.traffic.adopt(epoch.setup)
         self.epoch = epoch
+        self._watch_file()
 
     def introduce(self, epoch: Epoch) -> None:
         """Give the ledger the budgets of this epoch and the texts behind its hashes."""
@@ -333,6 +361,7 @@ class Engine:
             if self.closed:
                 return
             self.closed = True
+            self._ended.set()
             thread, self._loop_thread = self._loop_thread, None
             streams = list(self._streams)
         try:
@@ -363,6 +392,16 @@ def _telling(engine: weakref.ref[Engine]) -> Callable[[Sequence[Revocation]], No
             found.revoked_now(revocations)
 
     return tell
+
+
+def _watch(engine: weakref.ref[Engine], ended: threading.Event) -> None:
+    """Until the engine is closed, or nobody has it any more."""
+    while not ended.wait(LOOK_S):
+        found = engine()
+        if found is None:
+            return
+        found.look_at_file()
+        del found
 
 
 def without_key(endpoint: Endpoint) -> str:

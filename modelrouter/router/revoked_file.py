@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from modelrouter.config.revoked_schema import RevokedPlace
     from modelrouter.core.assurance.revocations import Revocation
 
-__all__ = ["RevokedFile", "number_id", "read_revoked", "write_revoked"]
+__all__ = ["RevokedFile", "read_revoked", "write_revoked"]
 
 VERSION: Final = 1
 KEY: Final = "revocations"
@@ -98,17 +98,14 @@ def read_revoked(place: RevokedPlace) -> tuple[int, dict[int, Revocation]]:
     try:
         document = _proved(place, text)
         found = {
-            int(each["number"]): revocation_from(each, id=number_id(place, each["number"]), from_us=int(each["at_us"]))
+            int(each["number"]): revocation_from(
+                each, id=f"number {each['number']} of {path.name}", from_us=int(each["at_us"])
+            )
             for each in document["revocations"]
         }
         return int(document["number"]), found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _fault(path, f"is refused: {error}") from None
-
-
-def number_id(place: RevokedPlace, number: int) -> str:
-    """What a revocation of a file is called."""
-    return f"number {number} of {place.path.name}"
 
 
 def write_revoked(

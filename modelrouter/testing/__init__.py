@@ -29,6 +29,9 @@ A **turn** of a script is what one call meets:
 - `after(SECONDS, TURN, CLOCK)`: the turn, that much later; if the attempt may not take so long, it times out instead.
 - a function of the `Call`, for whatever depends on it; it returns a turn.
 
+`with router.losing("mistral"):` is a drill: inside, the Router works as if that vendor, model or deployment were
+revoked, so that a test can show who answers then.
+
 Waits are not waited: a `FakeClock` moves on by itself where the Router pauses, and `slept` remembers how long. Scripts
 replace the wire alone: a deployment whose key is not in the environment is still refused, so set an invented one.
 `examples/test_your_rules.py` has more.

@@ -311,6 +311,19 @@ def test_an_unreadable_wait_of_one_candidate_hides_no_readable_one_of_another() 
     assert script.to_the_end().end is End.ANSWERED
 
 
+def test_an_attempt_that_we_interrupt_falls_back_and_one_that_its_caller_gives_up_does_not() -> None:
+    """A revocation interrupts: somebody else may still answer. It is no illness, so nobody is asked twice for it."""
+    interrupted = failure(FailureKind.CANCELLED, Phase.SENT, others_may_serve=True)
+    result = Script(plan(), Failed(interrupted, 1.0), Answered(USAGE, 2.0)).to_the_end()
+    assert result.end is End.ANSWERED
+    assert [(each.deployment, each.billing) for each in result.attempts] == [
+        ("a", Billing.UNCERTAIN),
+        ("b", Billing.BILLED),
+    ]
+    given_up = Script(plan(), Failed(failure(FailureKind.CANCELLED, Phase.SENT), 1.0)).to_the_end()
+    assert given_up.end is End.CANCELLED
+
+
 def test_the_quiet_retry_is_an_attempt_on_a_fresh_connection_and_happens_once() -> None:
     """A reused connection that had died is tried once more, counted, reserved and booked like every attempt."""
     died = failure(FailureKind.UNREACHABLE, Phase.SENT, fresh_connection_helps=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.strategies import Scenario
 
 T = TypeVar("T")
-IMPLICIT = {"catalog", "route", "wire", "request"}
+IMPLICIT = {"catalog", "route", "wire", "cut-off", "request"}
 Path = tuple[str | int, ...]
 
 
@@ -325,7 +325,7 @@ def year_holds(scenario: Scenario, days: list[int]) -> None:
             compiled = fresh(day)
         assert compiled.valid_until is None or compiled.valid_until > day
         assert answers(compiled) == answers(fresh(day))
-        moment = replace(moment_on(day), unavailable=scenario.moment.unavailable)
+        moment = replace(moment_on(day), unavailable=scenario.moment.unavailable, revoked=scenario.moment.revoked)
         kept = decide(scenario.request, scenario.route, layers, scenario.world, moment, compiled=compiled)
         again = decide(scenario.request, scenario.route, layers, scenario.world, moment)
         assert (kept.permitted, kept.moment_verdicts) == (again.permitted, again.moment_verdicts)

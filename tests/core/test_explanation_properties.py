@@ -76,6 +76,8 @@ def relaxed(scenario: Scenario, subject: str, refusals: tuple[Verdict, ...]) -> 
         request, route = replace(request, needs=Needs()), replace(route, needs=Needs())
     if "wire" in names:
         moment = replace(moment, unavailable={})
+    if "cut-off" in names:
+        moment = replace(moment, revoked={})
     return decide(request, route, layers, scenario.world, moment)
 
 

@@ -113,6 +113,22 @@ class HonestBook:
         self.ever += [(each, seq) for each in budgets if each.definition not in known]
         self.in_force = tuple(budgets)
 
+    def revoke(self, writer: int, name: str) -> int:
+        """Cut somebody off."""
+        said = {"abort_in_flight": False, "kind": "vendor", "name": name, "reason": "why", "until_us": None}
+        return self.line(writer, "revoke", content=text({**said, "roles": ["operator", "via"]}))
+
+    def restore(self, writer: int, entry: int) -> int:
+        """Undo that."""
+        return self.line(writer, "restore", content=text({"entry": entry, "reason": ""}))
+
+    def revocations(self) -> tuple[list[tuple[int, int, str]], int]:
+        """What is in force, and how many lines made it so."""
+        changes = [each for each in self.lines if each["kind"] in {"revoke", "restore"}]
+        gone = {json.loads(each["content"])["entry"] for each in changes if each["kind"] == "restore"}
+        made = [each for each in changes if each["kind"] == "revoke" and each["seq"] not in gone]
+        return [(each["seq"], each["at_us"], each["content"]) for each in made], len(changes)
+
     def reserve(
         self,
         writer: int,
@@ -308,9 +324,11 @@ class HonestBook:
             (writer, self.at_us + 30_000_000, digest, number, self.checked.get(writer, 0), 1)
             for writer, (number, digest) in self.heads.items()
         ])  # fmt: skip
+        revocations, revoked = self.revocations()
+        add("revocations", revocations)
         in_force = f"[{','.join(sorted(each.definition for each in self.in_force))}]"
         has_budgets = any(each["kind"] == "budgets" for each in self.lines)
-        add("state", [(1, len(self.lines), self.at_us, sha256(in_force) if has_budgets else "", 0, 0, 1)])
+        add("state", [(1, len(self.lines), self.at_us, sha256(in_force) if has_budgets else "", 0, revoked, 1)])
 
     def pending(self) -> list[dict[str, Any]]:
         """Reservations without an end."""

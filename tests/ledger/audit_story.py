@@ -47,6 +47,7 @@ def story(
     book.apply(1, budgets)
     held: list[int] = []
     corrected: list[int] = []
+    revoked: list[int] = []
     count = 0
     while len(book.lines) < lines:
         book.at_us += chance.choice(PAUSES_US)
@@ -56,6 +57,9 @@ def story(
         if later and len(book.lines) > lines // 2:
             book.apply(writer, later)
             later = ()
+        if not revoked and len(book.lines) > lines // 3:
+            revoked = [book.revoke(writer, name) for name in ("lion", "bear", "wolf")]
+            book.restore(writer, revoked[1])
         if (chance.random() < 0.5 or not held) and len(held) < most_open:
             count += 1
             held.append(_reserve(book, chance, writer, count, policy))

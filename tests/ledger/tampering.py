@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["MEANINGLESS", "Tampering", "is_found", "sample", "tamperings"]
 
 TABLES: Final = (
-    "entries", "calls", "documents", "writers", "pending", "budgets", "accounts", "rollups", "leases", "state", "meta"
+    "entries", "calls", "documents", "writers", "pending", "budgets", "accounts", "rollups", "leases", "revocations",
+    "state", "meta"
 )  # fmt: skip
 MEANINGLESS: Final = frozenset(
     {

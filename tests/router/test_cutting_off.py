@@ -74,7 +74,7 @@ def test_a_revoked_deployment_is_not_asked_and_explain_says_why(tmp_path: Path) 
 
 
 def test_what_was_revoked_before_the_router_began_is_seen_by_explain(tmp_path: Path) -> None:
-    """An `explain` before any call reads the ledger."""
+    """The ledger is read once, before the first decision."""
     ledger = MemoryLedger()
     ledger.revoke(revoked("a"))
     with played(tmp_path, Played(hello()), ledger=ledger) as router:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from modelrouter.config.revoked_schema import RevokedPlace
 from modelrouter.core.assurance import ROLES_OF, Revocation, RevokedKind
 from modelrouter.errors import ConfigError, RevokedError
+from modelrouter.router import engine
 from modelrouter.router.revoked_file import RevokedFile, read_revoked, write_revoked
 from modelrouter.transports.credentials import EnvKey
-from tests.router.played import Played, hello, played
+from tests.router.played import HANGS, SOON_S, Played, hello, played
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +54,20 @@ def test_what_is_signed_is_obeyed_and_followed(tmp_path: Path, place: RevokedPla
         write_revoked(place, 4, {number: revocation(name) for number, name in enumerate("abc")})
         with pytest.raises(RevokedError, match=r"number 2 of revoked\.json"):
             router.complete("ask", "?")
+
+
+def test_a_change_of_the_file_aborts_calls_under_way(
+    tmp_path: Path, place: RevokedPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that decides nothing meanwhile sees the change as well, and the caller is answered by another."""
+    monkeypatch.setattr(engine, "LOOK_S", 0.02)
+    write_revoked(place, 1, {})
+    lane = Played(HANGS, hello())
+    with played(tmp_path, lane, top=TOP) as router, ThreadPoolExecutor() as pool:
+        asked = pool.submit(router.complete, "ask", "?")
+        assert lane.hanging.wait(SOON_S)
+        write_revoked(place, 2, {2: replace(revocation("a"), abort_in_flight=True)})
+        assert asked.result(SOON_S).deployment == "b"
 
 
 def test_a_change_that_cannot_be_proved_changes_nothing(

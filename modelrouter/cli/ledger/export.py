@@ -1,4 +1,4 @@
-"""`modelrouter ledger export`: the book as a table, one row for each attempt."""
+"""`modelrouter ledger export`: the book as a table, one row for each attempt or revocation."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from modelrouter.cli.spend.when import moment_us
 from modelrouter.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from modelrouter.ledger.session import Row
 
 __all__ = ["export"]
 
 FORMATS = ("jsonl", "csv")
+ROWS = ("attempts", "revocations")
 
 
 def export(
@@ -36,43 +37,47 @@ def export(
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="a new file; else the screen")] = None,
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="jsonl or csv")] = "jsonl",
+    what: Annotated[str, typer.Option(metavar="ROWS", help="attempts or revocations")] = "attempts",
     config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Write one row for each attempt: ids, tags, usage, failure, price, and each kind of money apart.
 
+    With `--what revocations` one for each revocation: who, as what, why, until when, and who undid it.
+
     Amounts are text with every digit. Tags that are personal are keyed hashes; `request_id` is in clear.
     """
     if form not in FORMATS:
         raise typer.BadParameter(f"`{form}` is none of {', '.join(FORMATS)}", param_hint="--format")
+    if what not in ROWS:
+        raise typer.BadParameter(f"`{what}` is none of {', '.join(ROWS)}", param_hint="--what")
     if as_json and to is None:
         raise typer.BadParameter(
             "`--json` prints a summary, so the rows need a file: add `--to FILE`", param_hint="--json"
         )
     since_us = 0 if since is None else moment_us(since, datetime.now(UTC), UTC, option="--since")
-    from modelrouter.ledger.audit.export import export_rows
+    from modelrouter.ledger.audit.export import EXPORT_COLUMNS, REVOCATION_COLUMNS, export_rows, revocation_rows
 
+    rows, columns = (export_rows, EXPORT_COLUMNS) if what == ROWS[0] else (revocation_rows, REVOCATION_COLUMNS)
     with opened(config) as book, book.reading() as session, _target(to) as file:
-        count = _write(file, form, export_rows(session, since_us))
+        count = _write(file, form, columns, rows(session, since_us))
     if as_json:
-        print_document({"file": str(to), "format": form, "attempts": count})
+        print_document({"file": str(to), "format": form, what: count})
     elif to is not None:
-        console().print(f"{count:,} attempts are in {to}", soft_wrap=True)
+        console().print(f"{count:,} {what} are in {to}", soft_wrap=True)
 
 
-def _write(file: IO[str], form: str, rows: Iterable[Row]) -> int:
-    from modelrouter.ledger.audit.export import EXPORT_COLUMNS
-
+def _write(file: IO[str], form: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
     writer = csv.writer(file, lineterminator="\n")
     if form == "csv":
-        writer.writerow(EXPORT_COLUMNS)
+        writer.writerow(columns)
     count = 0
     for row in rows:
         count += 1
         if form == "csv":
             writer.writerow(row)
         else:
-            file.write(json.dumps(dict(zip(EXPORT_COLUMNS, row, strict=True)), ensure_ascii=False) + "\n")
+            file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n")
     return count
 
 

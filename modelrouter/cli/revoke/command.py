@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -86,14 +85,17 @@ def revoke(
     with opened_place(setup, in_file=in_file, signing_key=signing_key, create=True) as place:
         number = place.revoke(wanted)
         shown = place.shown
-        name_of = place.id_of(number)
-    made = replace(wanted, id=name_of, from_us=int(datetime.now(UTC).timestamp() * 1_000_000))
-    losses = losses_of(setup, [made])
+        revoked = place.revoked()
+    made = revoked[number]
+    losses = losses_of(setup, list(revoked.values()))
+    takes_nobody = not losses_of(setup, [made]).whys
     if as_json:
         print_document({"where": shown, "revoked": revocation_document(number, made), **losses.document()})
         return
     screen = console()
     screen.print(f"{made.subject} is revoked: number {number} in {shown}", style="bold", soft_wrap=True)
+    if takes_nobody:
+        screen.print("no deployment of this config falls under it", soft_wrap=True)
     show_losses(losses)
     undo = f"modelrouter restore {number}{' --in-file' if in_file else ''}"
     screen.print(f"undo it with `{undo}`", style="dim", soft_wrap=True)

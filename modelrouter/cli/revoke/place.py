@@ -31,10 +31,6 @@ class Place(Protocol):
         """What it is called."""
         ...
 
-    def id_of(self, number: int) -> str:
-        """What a revocation of this number is called where somebody meets it."""
-        ...
-
     def revoked(self) -> Mapping[int, Revocation]:
         """What was not restored, by its number."""
         ...
@@ -82,11 +78,6 @@ class _Book:
         self._book = book
         self.shown = shown
 
-    def id_of(self, number: int) -> str:
-        from modelrouter.ledger.cutting_off import entry_id
-
-        return entry_id(number)
-
     def revoked(self) -> Mapping[int, Revocation]:
         from modelrouter.ledger.cutting_off import entry_of
 
@@ -110,11 +101,6 @@ class _File:
         self._place: RevokedPlace = setup.revoked[-1]
         self._signing_key = signing_key
         self.shown = str(self._place.path)
-
-    def id_of(self, number: int) -> str:
-        from modelrouter.router.revoked_file import number_id
-
-        return number_id(self._place, number)
 
     def revoked(self) -> Mapping[int, Revocation]:
         return self._read()[1]

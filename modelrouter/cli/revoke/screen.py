@@ -108,8 +108,6 @@ def show_revoked(revoked: Mapping[int, Revocation], shown: str) -> None:
 def show_losses(losses: Losses) -> None:
     """Which routes lose whom, who is left, and what to worry about."""
     screen = console()
-    if not losses.whys:
-        screen.print("no deployment of this config is taken away by it", soft_wrap=True)
     if losses.routes:
         rows = table("route", "loses", "has left")
         for each in losses.routes:

@@ -1,13 +1,15 @@
-"""The book as a table: one row for each attempt, with everything that is written about it."""
+"""The book as a table: one row for each attempt, or for each revocation, with everything that is written about it."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.money import usd_from_nano
 from modelrouter.ledger.audit.attempts import attempts_between
 from modelrouter.ledger.audit.chains import writers_of
+from modelrouter.ledger.audit.lines import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from modelrouter.ledger.audit.lines import Reader
     from modelrouter.ledger.session import Column, Row
 
-__all__ = ["EXPORT_COLUMNS", "export_rows", "moment"]
+__all__ = ["EXPORT_COLUMNS", "REVOCATION_COLUMNS", "export_rows", "moment", "revocation_rows"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EXPORT_COLUMNS: Final = (
@@ -67,6 +69,53 @@ EXPORT_COLUMNS: Final = (
     "price",
 )
 """Amounts are text with every digit, moments are UTC, `policies`, `tags`, `units` and `price` are JSON."""
+
+REVOCATION_COLUMNS: Final = (
+    "seq",
+    "at",
+    "kind",
+    "name",
+    "roles",
+    "reason",
+    "until",
+    "abort_in_flight",
+    "restored_by",
+    "restored_at",
+    "why_restored",
+    "in_force",
+)
+"""`in_force` says that nobody restored it; one with an `until` may have ended by itself. `roles` is JSON."""
+REVOCATIONS: Final = """SELECT seq, at_us, content FROM entries WHERE kind = 'revoke'
+    UNION SELECT entry, at_us, content FROM revocations ORDER BY 1"""
+"""The second is for those whose lines were archived."""
+
+
+def revocation_rows(session: Reader, since_us: int = 0) -> Iterator[Row]:
+    """The values of `REVOCATION_COLUMNS` of each revocation that was written from a moment on or is still in force.
+
+    Args:
+        session: in one picture.
+    """
+    restored: dict[int, tuple[int, int, str]] = {}
+    for seq, at_us, content in session.rows("SELECT seq, at_us, content FROM entries WHERE kind = 'restore'"):
+        said = json.loads(str(content))
+        restored[int(said["entry"])] = whole(seq), whole(at_us), str(said["reason"])
+    for seq, at_us, content in session.rows(REVOCATIONS):
+        said, end = json.loads(str(content)), restored.get(whole(seq))
+        if end is not None and whole(at_us) < since_us:
+            continue
+        yield (
+            seq,
+            moment(whole(at_us)),
+            said["kind"],
+            said["name"],
+            json.dumps(said["roles"]),
+            said["reason"],
+            None if said["until_us"] is None else moment(said["until_us"]),
+            int(said["abort_in_flight"]),
+            *((None, None, None) if end is None else (end[0], moment(end[1]), end[2])),
+            int(end is None),
+        )
 
 
 def export_rows(session: Reader, since_us: int = 0) -> Iterator[Row]:

@@ -107,6 +107,7 @@ def test_a_head_is_kept_and_compared(booked: Path, run: Callable[..., Ran]) -> N
         (("verify", "--against", "nothing-here"), "neither a head nor a file"),
         (("verify", "--archive", "nothing-here"), "cannot be read: no such file"),
         (("export", "--format", "xlsx"), "none of jsonl, csv"),
+        (("export", "--what", "calls"), "none of attempts, revocations"),
         (("export", "--since", "yesterday"), "is no length and no day"),
         (("reconcile", "--from", "nothing-here"), "cannot be read: no such file"),
         (("reconcile",), "missing option"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,8 +83,16 @@ def test_a_revocation_of_what_nobody_uses_says_so(run: Callable[..., Ran]) -> No
     """A vendor of the catalog that plays no part here may be revoked all the same: a reload may bring it."""
     ran = run("revoke", "mistral", *WHY)
     assert (ran.code, ran.err) == (0, "")
-    assert "no deployment of this config is taken away by it" in ran.out
+    assert "no deployment of this config falls under it" in ran.out
     assert "not known, so not taken away: whether dear belongs to it (gpt-6-sol.derived_from)" in ran.out
+
+
+def test_what_was_revoked_before_is_no_rest(run: Callable[..., Ran]) -> None:
+    """Who is left is told with everything that is in force."""
+    document(run, "revoke", "own", *WHY)
+    found = document(run, "revoke", "deployment:dear", *WHY)
+    (both,) = [each for each in found["routes"] if each["route"] == "both"]
+    assert (sorted(both["taken"]), both["left"]) == (["dear", "own"], [])
 
 
 def test_the_list_shows_what_is_revoked(folder: Path, run: Callable[..., Ran]) -> None:
@@ -98,6 +107,30 @@ def test_the_list_shows_what_is_revoked(folder: Path, run: Callable[..., Ran]) -
     shown = run("revoke", "--list").out
     assert "model:gpt-6-sol" in shown
     assert "dear: the model `gpt-6-sol` was revoked by entry 2 until 3000-01-01T00:00:00Z (contract ended)" in shown
+
+
+def test_status_shows_who_is_cut_off(run: Callable[..., Ran]) -> None:
+    """Beside how each deployment has fared."""
+    assert {each["revoked"] for each in document(run, "status")["deployments"]} == {None}
+    run("revoke", "dear", *WHY)
+    said = {each["deployment"]: each["revoked"] for each in document(run, "status")["deployments"]}
+    assert said == {"own": None, "dear": "the deployment `dear` was revoked by entry 2 (contract ended)"}
+    assert "dear is cut off: the deployment `dear` was revoked by entry 2" in run("status").out
+
+
+def test_export_has_each_revocation_with_its_end(run: Callable[..., Ran]) -> None:
+    """What was undone stays in the book, with who undid it and why."""
+    run("revoke", "openai", *WHY, "--as", "via")
+    run("revoke", "own", "--reason", "broken", "--until", "2999-12-31")
+    run("restore", "openai", "--reason", "mended")
+    ran = run("ledger", "export", "--what", "revocations")
+    assert ran.code == 0
+    first, second = (json.loads(line) for line in ran.out.splitlines())
+    assert (first["kind"], first["name"], first["roles"], first["in_force"]) == ("vendor", "openai", '["via"]', 0)
+    assert (first["restored_by"] > second["seq"], first["why_restored"]) == (True, "mended")
+    assert (second["name"], second["until"], second["restored_by"], second["in_force"]) == (
+        "own", "3000-01-01T00:00:00.000000Z", None, 1,
+    )  # fmt: skip
 
 
 def test_explain_and_the_summary_know_it(run: Callable[..., Ran]) -> None:
