@@ -206,10 +206,13 @@ class Lab:
 
 
 def allowed(requests: int, passed_s: float) -> int:
-    """Calls that so many requests may cause: the budgets of three deployments, and what was not decided yet."""
+    """Calls that so many requests may cause: the budgets of three deployments, and what was undecided as each ran out.
+
+    The undecided are other ones each time where three run out one after the other, as on a slow machine.
+    """
     terms = RetryTerms()
     minimum = terms.least * (1 + passed_s / REFILL_S)
-    return int(requests * (1 + terms.share) + len(NAMES) * minimum + AT_ONCE)
+    return int(requests * (1 + terms.share) + len(NAMES) * (minimum + AT_ONCE))
 
 
 NOBODY: Final = {

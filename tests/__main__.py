@@ -2,6 +2,7 @@
 
     python -m tests             format, lint, types, imports and the everyday tests
     python -m tests --long      the second suite: kill tests, soaks, release trials
+    python -m tests --seed any  other drawn cases than the usual ones; the seed is printed
     python -m tests -- -k money arguments after `--` go to pytest
 
 It makes its own environment in `.venv-test` and renews it when `pyproject.toml` or `constraints.txt` change.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv-test"
 STAMP = ENVIRONMENT / "modelrouter-stamp"
+SEED = 20261129
+"""Of the cases that Hypothesis draws, so that a failure here is one everywhere; `--seed` draws others."""
 LINT_IMPORTS = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
 
 
@@ -44,18 +48,18 @@ class Outcome:
     closing_line: str
 
 
-def steps(*, long: bool, pytest_arguments: list[str]) -> list[Step]:
+def steps(*, long: bool, seed: int, pytest_arguments: list[str]) -> list[Step]:
     """Return what the chosen suite runs, in order; the first has checked the files that the second runs."""
     color = ("--color=yes",) if sys.stdout.isatty() else ()
+    pytest = ("-m", "pytest", *color, "-n", "3", f"--hypothesis-seed={seed}")
     if long:
-        arguments = ("-m", "pytest", *color, "-n", "3", "-m", "long", *pytest_arguments)
-        return [Step(name="pytest (long)", arguments=arguments)]
+        return [Step(name=f"pytest (long, seed {seed})", arguments=(*pytest, "-m", "long", *pytest_arguments))]
     return [
         Step(name="ruff format", arguments=("-m", "ruff", "format", "--check", ".")),
         Step(name="ruff check", arguments=("-m", "ruff", "check", ".")),
         Step(name="mypy", arguments=("-m", "mypy")),
         Step(name="import-linter", arguments=("-c", LINT_IMPORTS)),
-        Step(name="pytest", arguments=("-m", "pytest", *color, "-n", "3", *pytest_arguments)),
+        Step(name=f"pytest (seed {seed})", arguments=(*pytest, *pytest_arguments)),
     ]
 
 
@@ -117,15 +121,21 @@ def run(python: Path, step: Step) -> Outcome:
     return Outcome(step=step, status=process.returncode, elapsed_s=elapsed_s, closing_line=closing_line)
 
 
+def _seed(text: str) -> int:
+    return random.randrange(2**32) if text == "any" else int(text)
+
+
 def main() -> int:
     """Run every step, even after one failed; return 1 if any did."""
     arguments = sys.argv[1:]
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(prog="python -m tests", epilog="arguments after `--` go to pytest")
     parser.add_argument("--long", action="store_true", help="the second suite: kill tests, soaks, release trials")
+    parser.add_argument("--seed", type=_seed, default=SEED, help="a number, or `any`; usually %(default)s")
     chosen = parser.parse_args(arguments[:cut])
     python = interpreter()
-    outcomes = [run(python, step) for step in steps(long=chosen.long, pytest_arguments=arguments[cut + 1 :])]
+    planned = steps(long=chosen.long, seed=chosen.seed, pytest_arguments=arguments[cut + 1 :])
+    outcomes = [run(python, step) for step in planned]
     print("== summary")
     for outcome in outcomes:
         verdict = "failed" if outcome.status else "passed"

@@ -100,10 +100,11 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show how each deployment has fared lately: answers, failures by kind, and time. Calls nobody."""
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
 
     since_us = moment_us(since, datetime.now(UTC), UTC, option="--since")
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     found = _read(setup, since_us)
     if as_json:
         print_document(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.attempts import (
     Answered,
@@ -68,6 +68,18 @@ if TYPE_CHECKING:
     from modelrouter.router.traffic import Pass
 
 __all__ = ["Drive"]
+
+_UNDER_WAY: Final[set[Drive]] = set()
+"""Calls with something left to book, so that none is collected before whoever makes it has given it up.
+
+The garbage collector finalises what it finds in any order: the loop of a call that was dropped as part of a circle
+could be ended before its stream or task, and then nobody could book it. In the child of a fork the parent's stay here
+for good: theirs is not the child's to book, and their event loops are not the child's to let go of.
+"""
+
+
+class _DroppedError(Exception):
+    """The task of a call was dropped, as at the end of its event loop."""
 
 
 class Drive:
@@ -142,6 +154,7 @@ class Drive:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self.engine.call_began(self._loop)
+            _UNDER_WAY.add(self)
         got: Result | Relay | None = None
         try:
             got = await self._steps(outcome)
@@ -456,14 +469,16 @@ class Drive:
 
     def _unwind(self, error: BaseException) -> None:
         """Throw an interruption into the loop and perform what it still has to book. Never awaits."""
+        # Thrown as it is, a `GeneratorExit` would close the inner generators, which may book nothing any more.
+        thrown = _DroppedError() if isinstance(error, GeneratorExit) else error
         try:
-            step = self._flow.throw(error) if self.unjudged is None else self._flow.send(self._cut_off(self.unjudged))
+            step = self._flow.throw(thrown) if self.unjudged is None else self._flow.send(self._cut_off(self.unjudged))
             while True:
                 step = self._flow.send(self._perform_now(step))
         except StopIteration:
             return
         except BaseException as raised:
-            if raised is not error:
+            if raised is not thrown:
                 raise
 
     def _cut_off(self, usage: Usage) -> Failed:
@@ -483,6 +498,7 @@ class Drive:
         loop, self._loop = self._loop, None
         if loop is not None:
             self.engine.call_ended(loop)
+            _UNDER_WAY.discard(self)
 
     def _now_s(self) -> float:
         return self.engine.clock.monotonic_s()

@@ -76,8 +76,7 @@ class AsyncReplyStream:
         if opened is None or drive is None:
             return
         if drive.engine.pid != os.getpid():
-            _INHERITED.append(drive)
-            return
+            return  # the parent's to book
         self._book("the stream was dropped")
         self._let_go_soon(opened)
 
@@ -214,10 +213,6 @@ class AsyncReplyStream:
         if on and self._loop is not None and self._open is not None:
             # The timer does not keep the stream alive: one that is dropped is let go of at once.
             self._idle = self._loop.call_later(self._idle_s, _idled, weakref.ref(self), self._idle_s)
-
-
-_INHERITED: list[object] = []
-"""Streams of the parent of a fork: their attempts are the parent's to book, so their loops are never let go of."""
 
 
 def _idled(stream: weakref.ref[AsyncReplyStream], idle_s: float) -> None:

@@ -18,6 +18,7 @@ from tests.router.played import HANGS, SOON_S, Played, hello, in_flight, piece, 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelrouter import Router
     from modelrouter.ports import Resolution
     from tests.router.played import Piece
 
@@ -195,6 +196,47 @@ def test_a_dropped_sync_stream_is_booked_at_once(tmp_path: Path) -> None:
         gc.collect()
         assert is_cancelled_at_its_bound(ledger)
         assert lane.let_go.wait(SOON_S)
+
+
+@pytest.mark.parametrize("collects_each", [1, 5, 25, 75, 150, 225, 700])
+async def test_a_stream_dropped_in_a_circle_is_booked_by_the_collection(tmp_path: Path, collects_each: int) -> None:
+    """Earlier collections shuffle the order in which the parts of a circle are finalised: none may end the call."""
+    lane, ledger = Played(ENDLESS), MemoryLedger()
+    usual = gc.get_threshold()
+    async with played(tmp_path, lane, ledger=ledger) as router:
+        gc.collect()
+        gc.set_threshold(collects_each, 1000, 1000)
+        try:
+            circle: list[object] = [stream := router.astream("ask", PROMPT)]
+            circle.append(circle)
+            await anext(stream)
+        finally:
+            gc.set_threshold(*usual)
+        del stream, circle
+        gc.collect()
+        assert is_cancelled_at_its_bound(ledger)
+        await later(lane)
+
+
+def test_a_call_dropped_with_its_loop_is_booked_by_the_collection(tmp_path: Path) -> None:
+    """A task that nobody waits for any more, in a circle, when its loop is closed: nothing of it stays reserved."""
+    lane, ledger = Played(HANGS), MemoryLedger()
+
+    async def ask(router: Router) -> object:
+        circle: list[object] = [asyncio.ensure_future(router.acomplete("ask", PROMPT))]
+        circle.append(circle)
+        await asyncio.to_thread(lane.hanging.wait, SOON_S)
+        return circle
+
+    with played(tmp_path, lane, ledger=ledger) as router:
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)  # a loop tells of each task that is dropped
+        circle = loop.run_until_complete(ask(router))
+        loop.close()
+        del circle
+        gc.collect()
+        assert is_cancelled_at_its_bound(ledger)
+        assert in_flight(router) == {}
 
 
 def test_a_stream_that_outlives_its_loop_is_booked_when_it_goes(tmp_path: Path) -> None:

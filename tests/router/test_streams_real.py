@@ -204,9 +204,9 @@ async def test_generation_ends_with_a_dropped_async_stream(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each way of losing one that nobody closes; where a collection comes late, the idle limit ends it."""
+    """Each way of losing one that nobody closes."""
     ledger = MemoryLedger()
-    async with router_to(local_model, lane, ledger, tmp_path, monkeypatch, IDLE_S) as router:
+    async with router_to(local_model, lane, ledger, tmp_path, monkeypatch) as router:
         await begin(router)
         gc.collect()
         assert await asyncio.to_thread(seconds_until_free, local_model) < FREE_WITHIN_S
@@ -322,9 +322,9 @@ def test_generation_ends_with_a_dropped_sync_stream(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each way of losing one that nobody closes; where a collection comes late, the idle limit ends it."""
+    """Each way of losing one that nobody closes."""
     ledger = MemoryLedger()
-    with router_to(local_model, lane, ledger, tmp_path, monkeypatch, IDLE_S) as router:
+    with router_to(local_model, lane, ledger, tmp_path, monkeypatch) as router:
         begin(router)
         gc.collect()
         assert seconds_until_free(local_model) < FREE_WITHIN_S

@@ -45,9 +45,10 @@ def _budget(context: typer.Context, config: ConfigOption = None, as_json: AsJson
 def show(config: ConfigOption = None, as_json: AsJson = False) -> None:
     """Show each budget: limit, spent, reserved, left, until when, and how far it reaches. Changes nothing."""
     from modelrouter.cli.budget.book import read_book
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     book = read_book(setup)
     positions = _positions(setup, book)
     good = not book.trouble and not book.differences
@@ -67,11 +68,12 @@ def apply(
 ) -> None:
     """Put the budgets of the config in force in the ledger. What their windows have spent before counts."""
     from modelrouter.cli.budget.book import budget_document, differences, has_budgets_of_its_own
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
     from modelrouter.ledger import open_ledger
     from modelrouter.router.outside import SystemClock
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     book = open_ledger(setup.ledger, SystemClock(), lease_s=setup.lease_s, spool=setup.spool)
     try:
         found = differences(book.budgets(), setup.budgets)

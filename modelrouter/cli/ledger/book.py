@@ -24,11 +24,12 @@ def opened(config: str | None) -> Iterator[Ledger]:
         ConfigError: the config is wrong, or there is none.
         LedgerUnavailableError: the book cannot be opened.
     """
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
     from modelrouter.ledger import open_ledger
     from modelrouter.router.outside import SystemClock
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     book = open_ledger(setup.ledger, SystemClock(), create=False)
     try:
         yield book

@@ -44,11 +44,12 @@ def pseudonym(
     as_json: AsJson = False,
 ) -> None:
     """Print what stands for a personal value in the book, to find it in `spend --by tag.TAG` and in exports."""
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
     from modelrouter.ledger import open_ledger
     from modelrouter.router.outside import SystemClock
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     declared = setup.tags.get(tag)
     if declared is None or not declared.personal:
         names = ", ".join(f"`{name}`" for name, each in setup.tags.items() if each.personal)

@@ -67,9 +67,10 @@ def spend(
         return
     question = _question(by or "deployment", since, until, tz)
     from modelrouter.cli.spend.view import view_of
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     blank = _blank(setup, question, compare_to)
     report, blank = _read(setup, blank)
     _check_tags(setup, report, question)

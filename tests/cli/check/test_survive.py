@@ -224,6 +224,16 @@ def test_what_policies_assert_is_told_though_it_does_not_load(
     assert "observed: the loss of" in seen.out
 
 
+def test_the_book_can_be_read_when_an_assertion_does_not_hold(folder: Path, run: Callable[..., Ran]) -> None:
+    """A vendor that is lost takes calls away, not the report on what was spent, nor the budgets, nor the auditor."""
+    held = SAFE.replace("policies: [baseline]", "policies: [baseline, no-single-vendor]")
+    (folder / "modelrouter.yaml").write_text(held.replace("[gpt, mistral, own]", "[gpt]"), encoding="utf-8")
+    assert run("check").code == 2
+    assert run("budget", "apply", "--yes").code == 0
+    for command in (["spend"], ["budget"], ["ledger", "verify"], ["status"]):
+        assert run(*command).code == 0, command
+
+
 def test_an_assertion_may_ask_for_more_than_the_survey_does(survey: Callable[..., Ran]) -> None:
     """Every single loss is survived, the policy asks for pairs: the answer is no, with the pair."""
     asked = "{policy: two, rules: {vendors.survive_loss_of: {min: 2}}}"
