@@ -228,5 +228,5 @@ def _document(route: str, reply: Reply) -> dict[str, Any]:
             "reasoning_tokens": usage.reasoning_tokens,
         },
         "attempts": [attempt_document(attempt) for attempt in reply.attempts],
-        "not_granted": [{"deployment": name, "reason": reason} for name, reason in reply.not_granted],
+        "not_granted": [{"deployment": name, "reason": reason} for name, reason in reply.decision.not_granted],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelrouter.cli.screen import amount, table
-from modelrouter.core.explanation import share_lines
+from modelrouter.core.explanation import reserving_lines, share_lines
 from modelrouter.core.facts import Ownership
 from modelrouter.core.money import format_usd
 from modelrouter.core.policy import Outcome
@@ -55,6 +55,7 @@ def decision_document(decision: Decision) -> Document:
         ],
         "observed": [{**verdict_document(each), "deployment": each.deployment} for each in _observed(decision)],
         "shares": share_lines(decision),
+        "reserving": reserving_lines(decision),
         "facts_from_your_files": own_facts(decision),
         "epoch": decision.epoch,
     }
@@ -231,6 +232,8 @@ def _show_noted(screen: Console, decision: Decision) -> None:
         )
     for line in share_lines(decision):
         screen.print(f"share: {line}", style="dim")
+    for line in reserving_lines(decision):
+        screen.print(line, style="yellow")
     own = own_facts(decision)
     if own:
         screen.print(f"facts from your files: {', '.join(own)}", style="dim")

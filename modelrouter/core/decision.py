@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from modelrouter.core.policy import Layer, Obligation
     from modelrouter.core.pricing import PriceList
     from modelrouter.core.request import Request
+    from modelrouter.core.shares import ShareRefusal
 
 __all__ = [
     "REVOKED",
@@ -89,6 +90,8 @@ class Decision:
         layers: the policies that bound it.
         epoch: hash of all static facts.
         inspected: what was found in the request, and which tags that raised.
+        not_granted: of a call that is over: for whom nothing could be reserved, and why.
+        capped: of a call that is over: whom a share cap spoke against, soft and observed ones too, and what it said.
     """
 
     route: str
@@ -100,6 +103,8 @@ class Decision:
     epoch: str
     moment: Moment
     inspected: Inspected = UNINSPECTED
+    not_granted: tuple[tuple[str, str], ...] = ()
+    capped: tuple[tuple[str, ShareRefusal], ...] = ()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

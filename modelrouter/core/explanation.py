@@ -9,7 +9,7 @@ from modelrouter.core.facts import Ownership
 from modelrouter.core.money import format_usd
 from modelrouter.core.policy import Outcome
 from modelrouter.core.rules.share import cap_of
-from modelrouter.core.shares import ShareMode, cap_text
+from modelrouter.core.shares import ShareMode, cap_text, share_refusal_text
 
 if TYPE_CHECKING:
     from modelrouter.core.decision import Decision
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelrouter.core.policy import UsedFact
     from modelrouter.core.verdict import Verdict
 
-__all__ = ["explanation", "nearest", "share_lines", "summary"]
+__all__ = ["explanation", "nearest", "reserving_lines", "share_lines", "summary"]
 
 HARD: Final = ShareMode.HARD
 
@@ -77,6 +77,7 @@ def explanation(decision: Decision) -> str:
             lines.append(f"  -  {name}: refused")
             lines.extend(_refusal_line(verdict) for verdict in refusals)
     lines.extend(f"  share: {line}" for line in share_lines(decision))
+    lines.extend(f"  {line}" for line in reserving_lines(decision))
     lines.extend(_noted(decision))
     return "\n".join(lines)
 
@@ -96,6 +97,19 @@ def share_lines(decision: Decision) -> list[str]:
                     f"{cap.rule}: {cap_text(cap)} ({cap.mode.value}), asked when money is reserved{alone}"
                     + (f", because {why}" if why else "")
                 )
+    return lines
+
+
+def reserving_lines(decision: Decision) -> list[str]:
+    """What reserving came to, where a call was made: refusals, and what share caps said that refused nobody."""
+    lines = [f"not granted: {name}: {reason}" for name, reason in decision.not_granted]
+    refused = dict(decision.not_granted)
+    for name, refusal in decision.capped:
+        text = share_refusal_text(refusal)
+        if refusal.demand.cap.mode is ShareMode.OBSERVED:
+            lines.append(f"observed: {name} would not have been granted: {text}")
+        elif refused.get(name) != text:
+            lines.append(f"put off: {name}: {text}")
     return lines
 
 

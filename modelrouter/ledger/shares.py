@@ -6,6 +6,7 @@ them. So a book without share caps is spared all of it, and the first reservatio
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final
 
 from modelrouter.core.share_tally import Tally
@@ -171,12 +172,7 @@ def _opened(at_us: Column, bound: Column, operator: Column, developer: Column, t
     )
 
 
-_KNOWN: Final[dict[tuple[str, ...], tuple[int | None, ...]]] = {}
-
-
+@functools.lru_cache(maxsize=4)
 def _places(shape: tuple[str, ...]) -> tuple[int | None, ...]:
     """Where rows of some columns have those of `LINE`; None where they have nothing."""
-    found = _KNOWN.get(shape)
-    if found is None:
-        found = _KNOWN[shape] = tuple(shape.index(name) if name in shape else None for name in LINE)
-    return found
+    return tuple(shape.index(name) if name in shape else None for name in LINE)

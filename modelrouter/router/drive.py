@@ -235,7 +235,10 @@ class Drive:
         answer = self._answer
         if self._judge.fault is not None and result.end is End.ANSWERED:
             raise self._judge.fault  # from the caller's own `accept`; the answer is booked
-        error = error_of(result, self.decision, self.call_id)
+        decision = self.decision
+        if result.not_granted or self._caps.told:
+            decision = replace(decision, not_granted=result.not_granted, capped=tuple(self._caps.told))
+        error = error_of(result, decision, self.call_id)
         if error is not None:
             raise error
         if answer is None:
@@ -244,12 +247,10 @@ class Drive:
             answer=answer,
             deployment=result.attempts[-1].deployment,
             attempts=result.attempts,
-            decision=self.decision,
+            decision=decision,
             call_id=self.call_id,
             cost_nano_usd=result.cost_nano_usd,
             saved_nano_usd=self._saved_nano_usd if self._baseline_used else None,
-            not_granted=result.not_granted,
-            capped=tuple(self._caps.told),
         )
 
     async def judged(self, got: Answer | StreamEnd | Failure) -> Answered | Failed:

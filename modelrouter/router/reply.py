@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from modelrouter.core.failure import FailureKind
     from modelrouter.core.pricing import Usage
     from modelrouter.core.request import JSON
-    from modelrouter.core.shares import ShareRefusal
     from modelrouter.ports import Answer
 
 __all__ = ["Reply"]
@@ -36,8 +35,6 @@ class Reply:
         cost_nano_usd: all attempts together, in billionths of a dollar.
         saved_nano_usd: what the baseline deployment would have cost for the same usage, less `cost_nano_usd`; negative
             when this call was dearer. None without a baseline, or when no usage was reported.
-        not_granted: deployments for which nothing could be reserved, each with the reason.
-        capped: deployments that a share cap spoke against, soft and observed ones among them, and what it said.
     """
 
     answer: Answer
@@ -47,8 +44,6 @@ class Reply:
     call_id: str
     cost_nano_usd: int
     saved_nano_usd: int | None
-    not_granted: tuple[tuple[str, str], ...] = ()
-    capped: tuple[tuple[str, ShareRefusal], ...] = ()
 
     @property
     def text(self) -> str:

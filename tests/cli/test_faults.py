@@ -14,7 +14,9 @@ from modelrouter import errors
 from modelrouter.cli import main
 from modelrouter.cli.faults import InterruptedCallError, exit_code_of
 from modelrouter.core.budget import Balance, Budget, Position, Refusal, Window
+from modelrouter.core.shares import Holding, admit_share
 from tests.cli.command import SERVERLESS, Ran, environment
+from tests.ledger.builders import share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +65,7 @@ def test_every_error_of_the_package_has_an_exit_code() -> None:
     budget = Budget("month", 1, Window.MONTH)
     refusal = Refusal(Position(budget, "", Balance(), None), 2, is_busy=False, wait_s=0.0)
     more = {kind: {"refusal": refusal} for kind in kinds if issubclass(kind, errors.BudgetError)}
+    more[errors.ShareCapError] = {"refusal": admit_share(share(), 501, Holding(0, 0, 0))}
     codes = {kind: exit_code_of(kind("x", **more.get(kind, {}))) for kind in kinds}
     assert {exit_code_of(each) for each in wrong_use} == {2}
     assert codes.pop(errors.RequestError) == 2

@@ -87,10 +87,13 @@ def test_a_hard_cap_moves_calls_to_the_next_candidate(tmp_path: Path, store: Led
     with routed(tmp_path, config(HARD), store) as router:
         assert answered(router, "ask", 9) == ["a", "a", "b", "b", "c", "c", "a", "b", "a"]
         last = router.complete("ask", "hi")
-    assert (last.deployment, [name for name, _ in last.not_granted]) == ("b", ["a"])
-    [(name, refusal)] = last.capped
+    assert (last.deployment, [name for name, _ in last.decision.not_granted]) == ("b", ["a"])
+    [(name, refusal)] = last.decision.capped
     assert (name, refusal.demand.vendor, refusal.holding, refusal.needed) == ("a", "north", Holding(4, 0, 9), 1)
-    assert last.not_granted[0][1].startswith("`two/vendors.share` caps operator `north` at 50 % of calls over 24h")
+    assert "\n  not granted: a: `two/vendors.share` caps operator `north` at 50 %" in last.decision.explain()
+    assert last.decision.not_granted[0][1].startswith(
+        "`two/vendors.share` caps operator `north` at 50 % of calls over 24h"
+    )
 
 
 def test_several_operators_may_be_one_vendor(tmp_path: Path, store: LedgerStore) -> None:
@@ -99,8 +102,8 @@ def test_several_operators_may_be_one_vendor(tmp_path: Path, store: LedgerStore)
     with routed(tmp_path, config(rule), store) as router:
         assert answered(router, "ask", 3) == ["a", "a", "a"]
         found = router.complete("ask", "hi")
-    assert (found.deployment, [name for name, _ in found.not_granted]) == ("c", ["a", "b"])
-    assert [refusal.demand.vendor for _, refusal in found.capped] == ["holding", "holding"]
+    assert (found.deployment, [name for name, _ in found.decision.not_granted]) == ("c", ["a", "b"])
+    assert [refusal.demand.vendor for _, refusal in found.decision.capped] == ["holding", "holding"]
 
 
 def test_nobody_left_is_an_error_that_says_so(tmp_path: Path, store: LedgerStore) -> None:
@@ -115,6 +118,8 @@ def test_nobody_left_is_an_error_that_says_so(tmp_path: Path, store: LedgerStore
     assert not caught.value.attempts
     assert caught.value.call_id is not None
     assert "a2: `two/vendors.share` caps operator `north`" in caught.value.message
+    assert caught.value.decision is not None
+    assert caught.value.decision.explain().count("\n  not granted: ") == 2
 
 
 @pytest.mark.parametrize("rule", [HARD, SOFT])
@@ -122,7 +127,7 @@ def test_a_vendor_that_is_alone_goes_on(tmp_path: Path, store: LedgerStore, rule
     """`when_alone: permit`, and any soft cap: nothing is asked where there is no choice."""
     with routed(tmp_path, config(rule), store) as router:
         assert answered(router, "alone", 6) == ["a"] * 6
-        assert router.complete("alone", "hi").capped == ()
+        assert router.complete("alone", "hi").decision.capped == ()
 
 
 def test_what_runs_here_is_a_choice_and_no_vendor(tmp_path: Path, store: LedgerStore) -> None:
@@ -138,8 +143,12 @@ def test_a_soft_cap_never_refuses(tmp_path: Path, store: LedgerStore) -> None:
         assert answered(router, "near", 4) == ["a", "a", "b", "b"]
         found = router.complete("near", "hi")
     assert found.text == "hello"
-    assert [name for name, refusal in found.capped if refusal.demand.cap.mode is ShareMode.SOFT][:2] == ["a", "b"]
+    assert [name for name, refusal in found.decision.capped if refusal.demand.cap.mode is ShareMode.SOFT][:2] == [
+        "a",
+        "b",
+    ]
     assert [attempt.deployment for attempt in found.attempts] == ["a", "b"]
+    assert "\n  put off: a: `two/vendors.share` caps operator `north`" in found.decision.explain()
 
 
 def test_an_error_after_attempts_tells_of_caps_too(tmp_path: Path, store: LedgerStore) -> None:
@@ -158,9 +167,10 @@ def test_an_observed_cap_is_written_down_and_refuses_nobody(tmp_path: Path) -> N
         assert answered(router, "ask", 3) == ["a", "a", "a"]
         found = router.complete("ask", "hi")
         booked = store.call(found.call_id)
-    assert (found.deployment, found.not_granted) == ("a", ())
-    [(_, refusal)] = found.capped
+    assert (found.deployment, found.decision.not_granted) == ("a", ())
+    [(_, refusal)] = found.decision.capped
     assert refusal.demand.cap.mode is ShareMode.OBSERVED
+    assert "\n  observed: a would not have been granted: `two/vendors.share`" in found.decision.explain()
     events = [fields for event, fields in sink.events if event == "share"]
     assert [(each["deployment"], each["mode"], each["rule"]) for each in events] == [
         ("a", "observed", "two/vendors.share")
@@ -192,7 +202,7 @@ def test_streams_go_by_caps_too(tmp_path: Path, store: LedgerStore) -> None:
         with router.stream("ask", "hi") as stream:
             assert "".join(piece.text for piece in stream)
         assert stream.reply is not None
-        assert (stream.reply.deployment, [name for name, _ in stream.reply.capped]) == ("b", ["a"])
+        assert (stream.reply.deployment, [name for name, _ in stream.reply.decision.capped]) == ("b", ["a"])
 
 
 def test_explain_names_the_caps(tmp_path: Path, store: LedgerStore) -> None:
