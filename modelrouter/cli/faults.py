@@ -93,7 +93,7 @@ def _told(arguments: list[str], *, as_json: bool) -> int:
         raise
     except COMMAND_ERROR as error:
         _show_traceback()
-        return _tell(_usage_sentence(error), _document("UsageError"), WRONG_USE, as_json=as_json)
+        return _tell(_usage_sentence(error, arguments), _document("UsageError"), WRONG_USE, as_json=as_json)
     except ModelRouterError as error:
         _show_traceback()
         sentence = error.message or str(error) or type(error).__name__
@@ -189,13 +189,27 @@ def _document_of(error: ModelRouterError) -> dict[str, Any]:
     }
 
 
-def _usage_sentence(error: Any) -> str:  # noqa: ANN401 - its class lives in another module with each version of typer
+def _usage_sentence(error: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - its class lives in another module with each version of typer
     said = str(error.format_message()).strip().rstrip(".").replace("'", "`")
     for found, instead in WORDS:
         said = found.sub(instead, said)
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "modelrouter"
+    path = context.command_path if context is not None else _command_path(arguments)
     return f"{said[:1].lower()}{said[1:]}: see `{path} --help`"
+
+
+def _command_path(arguments: Sequence[str]) -> str:
+    """The command that the first arguments name, for errors that know no context."""
+    from modelrouter.cli.app import app
+
+    command: Any = typer.main.get_command(app)
+    names = ["modelrouter"]
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        names.append(word)
+    return " ".join(names)
 
 
 def _report_sentence(error: Exception) -> str:

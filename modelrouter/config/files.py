@@ -222,7 +222,8 @@ def policies_in(place: Path) -> list[Path]:
     """The policy files of a folder, by name.
 
     Raises:
-        ConfigError: the folder may not be listed; without it a name could stand for a policy that is shipped.
+        ConfigError: the folder may not be listed, or a file would not be read for its name; without it, a name could
+            stand for a policy that is shipped.
     """
     return sorted(path for path in _yaml_in(place) if not path.name.endswith(CASES))
 
@@ -237,10 +238,16 @@ def _yaml_in(place: Path) -> list[Path]:
         return []
     try:  # not by `glob`, which finds nothing where nothing may be read
         with os.scandir(place) as entries:
-            return [place / entry.name for entry in entries if entry.name.endswith(".yaml") and entry.is_file()]
+            found = [
+                place / entry.name for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry.is_file()
+            ]
     except PermissionError:
         reason = "the folder may not be listed, and policies are found in it: change its permissions"
         raise ConfigError(reason, file=str(place)) from None
+    for path in found:
+        if path.suffix == ".yml":  # somebody wrote rules, and nobody would follow them
+            raise ConfigError(f"policies are read from `.yaml` files: call it `{path.stem}.yaml`", file=str(path))
+    return found
 
 
 def policy_files(folder: Path) -> list[Path]:

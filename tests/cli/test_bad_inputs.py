@@ -136,13 +136,26 @@ def test_what_may_not_be_read_is_named(shut: str) -> None:
         own = "policy: baseline\nrules: {operator.id: {allow: [mistral]}}\n"
         (folder / "policies" / "baseline.yaml").write_text(own, encoding="utf-8")
         (folder / shut).chmod(0)
-        config = "shut/other.yaml" if shut == "shut" else "modelrouter.yaml"
-        done = _unprivileged(folder, "check", "--config", config, "--json")
+        named = "shut/other.yaml" if shut == "shut" else "modelrouter.yaml"
+        done = _unprivileged(folder, "check", "--config", named, "--json")
         (folder / shut).chmod(0o700)
     assert done.returncode == 2, done.stderr
     error = json.loads(done.stdout)["error"]
     assert "may not be" in error["message"]
     assert error["file"].endswith("shut/other.yaml" if shut == "shut" else shut)
+
+
+def test_a_policy_file_that_would_not_be_read_is_named(folder: Path, run: Callable[..., Ran]) -> None:
+    """`policies/baseline.yml` is not passed over for the shipped policy of its name."""
+    (folder / "modelrouter.yaml").write_text(SERVERLESS, encoding="utf-8")
+    (folder / "policies").mkdir()
+    own = folder / "policies" / "baseline.yml"
+    own.write_text("policy: baseline\nrules: {operator.id: {allow: [mistral]}}\n", encoding="utf-8")
+    told = run("check")
+    assert told.code == 2
+    assert f"{own}: policies are read from `.yaml` files: call it `baseline.yaml`" in told.err
+    own.rename(own.with_suffix(".yaml"))
+    assert run("check").code == 1  # the rule refuses the only deployment
 
 
 @pytest.mark.parametrize(
@@ -159,6 +172,7 @@ def test_what_may_not_be_read_is_named(shut: str) -> None:
         (("spend", "--by", "colour"), "`colour` is none of"),
         (("spend", "--since", "yesterday"), "write it as `7d` or `2026-11-01`"),
         (("spend", "--since", "999999w"), "write it as `7d` or `2026-11-01`"),
+        (("catalog", "add", "--set"), "see `modelrouter catalog add --help`"),
         (("spend", "--limit", "0"), "write at least 1: see"),
         (("spend", "--limit", "few"), "write a whole number: see"),
         (("check", "--survive", "--depth", "3"), "write at most 2: see"),
