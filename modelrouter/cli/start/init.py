@@ -194,7 +194,9 @@ def _report(output: Path, catalog: Catalog, found: Sequence[Start], *, local_add
             *(start.deployment for start in found if is_live(start)),
         ],
         "in_comments": [
-            {"operator": start.template.id, "missing": list(start.missing)} for start in found if not is_live(start)
+            {"deployment": start.deployment, "operator": start.template.id, "missing": list(start.missing)}
+            for start in found
+            if not is_live(start)
         ],
         "asks": {start.name: asks_of(start) for start in found if start.name},
         "next": [
@@ -211,7 +213,7 @@ def _show(report: dict[str, Any]) -> None:
     for found in report["keys_found"]:
         screen.print(f"  key found: {found['variable']} ({', '.join(found['operators'])})", style="green")
     for waiting in report["in_comments"]:
-        screen.print(f"  in comments: {waiting['operator']}, until you add {' and '.join(waiting['missing'])}")
+        screen.print(f"  in comments: {waiting['deployment']}, until you add {' and '.join(waiting['missing'])}")
     for name, asks in report["asks"].items():
         screen.print(f"  {name}, only you can say:")
         for ask in asks:

@@ -57,7 +57,7 @@ def test_all_keys_at_once_make_one_route(
     assert len(rates) == len(report["deployments"])
     assert setup.endpoints["bedrock"].hosts == {"bedrock-runtime.eu-central-1.amazonaws.com"}
     assert setup.endpoints["azure"].base_url == "https://acme.openai.azure.com/openai/v1"
-    waiting = {each["operator"]: each["missing"] for each in report["in_comments"]}
+    waiting = {each["deployment"]: each["missing"] for each in report["in_comments"]}
     assert waiting["scaleway"] == ["price"]
     assert waiting["openrouter"] == ["operator", "price"]
     assert report["keys_not_found"] == []
