@@ -62,7 +62,7 @@ PROBLEMS: Final = (
     ("node content", "a value is missing here, or a bracket or brace above is not closed"),
     ("mapping values", "a second `: ` on one line, or wrong indentation: put the text in quotes, or indent the line"),
     ("sequence entries", "a list item cannot stand here: put `- ` on a line of its own, indented below its key"),
-    ("expected ':'", "a key without a colon: write `key: value`, or indent the line below its key"),
+    ("expected ':'", "a key without a colon and a blank after it: write `key: value`, or indent it below its key"),
     ("did not find expected key", "wrong indentation: the keys of one mapping begin in the same column"),
     ("expected <block end>", "wrong indentation: the keys of one mapping begin in the same column"),
     ("expected '-' indicator", "wrong indentation: the items of one list begin in the same column"),
@@ -72,8 +72,8 @@ PROBLEMS: Final = (
     ("exceeded max depth", f"nested more than {DEPTH_MAX} levels deep: write it flatter"),
 )  # fmt: skip
 NOT_YAML: Final = "this is not YAML: check indentation, quotes and brackets"
-UNCLOSED: Final = ("quoted scalar", "',' or '}'", "',' or ']'")
-"""Problems that are noticed far below their cause: the place where it was opened is what a person needs."""
+UNCLOSED: Final = ("quoted scalar", "',' or '}'", "',' or ']'", "expected ':'")
+"""Problems that are noticed below their cause: the place where it began is what a person needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,8 @@ class _Reader:
             raise self.fault("merge keys (`<<`) are not used here: write the keys out", node, path)
         word = self.word(node, path)
         if not isinstance(word, str):
-            raise self.fault(f"key `{node.value}` is not text: put it in quotes", node, path)
+            comma = ", or a comma stands inside a number: write `1234.5`" if type(word) in {int, Decimal} else ""
+            raise self.fault(f"key `{node.value}` is not text: put it in quotes{comma}", node, path)
         return word
 
     def word(self, node: ScalarNode, path: Path) -> Value:

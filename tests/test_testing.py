@@ -118,6 +118,29 @@ def test_what_a_failure_costs_goes_by_how_far_it_came(
     assert (found.attempts[0].cost_nano_usd > 0) is costs
 
 
+def test_a_kind_that_is_none_is_answered_with_all_of_them() -> None:
+    """A mistyped name, here or in `cut`, and a mistyped keyword never play something else."""
+    for play in (lambda: failure("rate_limit"), lambda: cut("a b", 1, "rate_limit")):
+        with pytest.raises(ValueError, match=r"`rate_limit` is no kind of failure: write one of .*rate_limited"):
+            play()
+    mistyped: Any = {"retry_after": 2}
+    with pytest.raises(TypeError, match="retry_after"):
+        failure("rate_limited", **mistyped)
+    assert failure("rate_limited", retry_after_s=2).retry_after_s == 2
+
+
+@pytest.mark.parametrize(
+    "scripts", [{"small": "hello"}, {"small": reply("hello")}, {"small": []}, {"small": ["hello"]}]
+)
+def test_what_is_no_script_is_refused_before_anything_plays(scripts: Any) -> None:
+    """Text and a bare answer in place of a list, an empty list, and text in place of a turn."""
+    with pytest.raises(TypeError, match=r"write .*`\[?reply\("):
+        FakeTransport(scripts=scripts)
+    default: Any = scripts
+    with pytest.raises(TypeError, match="is no turn"):
+        FakeTransport(default)
+
+
 def test_a_turn_after_a_while_moves_the_clock_by_it(tmp_path: Path) -> None:
     """By no more than what the attempt may take, and then it has timed out; functions may give such turns."""
     clock = FakeClock()

@@ -89,15 +89,27 @@ def chat(
 def _prompt(written: str | None, *, as_json: bool) -> str | None:
     """What to ask; None where a person types it line by line."""
     if written is not None:
-        return written
+        return _text(written, "PROMPT is no text: write UTF-8")
+    if sys.stdin is None:  # it was closed before the program began
+        return ""
     if not sys.stdin.isatty():
+        no_text = "what was piped in is no text: pipe UTF-8 text"
         try:
-            return sys.stdin.read()
+            return _text(sys.stdin.read(), no_text)
         except UnicodeDecodeError:
-            raise RequestError("what was piped in is no text: pipe UTF-8 text") from None
+            raise RequestError(no_text) from None
     if as_json:
         raise typer.BadParameter("with `--json` give the prompt, or pipe it in", param_hint="PROMPT")
     return None
+
+
+def _text(given: str, otherwise: str) -> str:
+    """What was given, unless it holds bytes that Python could not read and passed through."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise RequestError(otherwise) from None
+    return given
 
 
 class _Screen:
@@ -197,7 +209,7 @@ def _converse(turn: _Turn, watch: Any) -> None:  # noqa: ANN401 - a `CallWatch`,
 
 def _cost_line(reply: Reply) -> str:
     usage = reply.usage
-    tokens = "usage not reported" if usage is None else f"{usage.input_tokens} in, {usage.output_tokens} out"
+    tokens = "usage not reported" if usage is None else f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
     certain = "" if reply.cost_is_certain else ", a part of it booked at its bound"
     tried = len(reply.attempts)
     others = f", attempt {tried}" if tried > 1 else ""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -40,8 +43,19 @@ NOBODY_READS: Final = 141
 """Whoever read our output has gone, as shells count a broken pipe."""
 
 DEBUG: Final = "MODELROUTER_DEBUG"
+NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+"""What becomes of output that has no room; an error of a file that a command opened names that file."""
 COMMAND_ERROR: Final[Any] = typer.BadParameter.__mro__[2]
 """The base of what is wrong with arguments. typer moved it between modules, but not in this line of ancestors."""
+
+
+# What typer says of values, through pydantic, and what a person should read; each that is found is replaced.
+WORDS: Final = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be a valid integer.*"), "write a whole number"),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"write at least \1"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"write at most \1"),
+)
 
 
 class InterruptedCallError(ModelRouterError):
@@ -52,9 +66,11 @@ class InterruptedCallError(ModelRouterError):
 
 def run(arguments: list[str]) -> int:
     """Run the command that the arguments name; see `modelrouter.cli.main` for what is returned."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the program began: nobody wants to read
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
         with contextlib.suppress(AttributeError, ValueError):  # a stream of the host's own, without an encoding
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            getattr(sys, name).reconfigure(errors="backslashreplace")
     as_json = "--json" in arguments[: arguments.index("--")] if "--" in arguments else "--json" in arguments
     try:
         code = _told(arguments, as_json=as_json)
@@ -62,6 +78,10 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return NOBODY_READS
+    except OSError as error:
+        _forget_stdout()
+        sentence = f"what is printed cannot be written ({os.strerror(error.errno or 0).lower()}): make room for it"
+        return _tell(sentence, _document("OutputError"), REFUSED, as_json=False)
     return code
 
 
@@ -73,14 +93,16 @@ def _told(arguments: list[str], *, as_json: bool) -> int:
         raise
     except COMMAND_ERROR as error:
         _show_traceback()
-        return _tell(_usage_sentence(error), _document("UsageError"), WRONG_USE, as_json=as_json)
+        return _tell(_usage_sentence(error, arguments), _document("UsageError"), WRONG_USE, as_json=as_json)
     except ModelRouterError as error:
         _show_traceback()
         sentence = error.message or str(error) or type(error).__name__
         return _tell(sentence, _document_of(error), exit_code_of(error), as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return _tell("interrupted", _document("Interrupted"), INTERRUPTED, as_json=as_json)
-    except Exception as error:  # noqa: BLE001 - the last place where a person can be told
+    except Exception as error:  # the last place where a person can be told
+        if isinstance(error, OSError) and error.errno in NOT_WRITTEN and error.filename is None:
+            raise
         _show_traceback()
         return _tell(_report_sentence(error), _document("InternalError"), INTERNAL, as_json=as_json)
 
@@ -167,11 +189,27 @@ def _document_of(error: ModelRouterError) -> dict[str, Any]:
     }
 
 
-def _usage_sentence(error: Any) -> str:  # noqa: ANN401 - its class lives in another module with each version of typer
+def _usage_sentence(error: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - its class lives in another module with each version of typer
     said = str(error.format_message()).strip().rstrip(".").replace("'", "`")
+    for found, instead in WORDS:
+        said = found.sub(instead, said)
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "modelrouter"
+    path = context.command_path if context is not None else _command_path(arguments)
     return f"{said[:1].lower()}{said[1:]}: see `{path} --help`"
+
+
+def _command_path(arguments: Sequence[str]) -> str:
+    """The command that the first arguments name, for errors that know no context."""
+    from modelrouter.cli.app import app
+
+    command: Any = typer.main.get_command(app)
+    names = ["modelrouter"]
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        names.append(word)
+    return " ".join(names)
 
 
 def _report_sentence(error: Exception) -> str:

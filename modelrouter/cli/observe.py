@@ -78,11 +78,12 @@ def observe(
     Only calls under a policy as it is written now count. 1 if it is not safe, or not known because there was no call.
     """
     from modelrouter.cli.spend.when import moment_us, written
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
 
     now = datetime.now(UTC)
     since_us = moment_us(since, now, UTC, option="--since")
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     seen = _seen(setup, _asked(setup, policy or ()), since_us, now)
     begin = written(since_us, UTC)
     if as_json:

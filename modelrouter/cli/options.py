@@ -57,7 +57,7 @@ def call_options(
     if policy:
         options["policy"] = tuple(policy)
     if tag:
-        options["tags"] = dict(_tag(text) for text in tag)
+        options["tags"] = _tags(tag)
     if max_cost_usd is not None:
         options["max_cost_usd"] = max_cost_usd
     if session is not None:
@@ -80,6 +80,15 @@ def day_asked(text: str | None) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"`{text}` is no day: write it as `2027-03-01`", param_hint="--on") from None
+
+
+def _tags(given: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        name, value = _tag(text)
+        if found.setdefault(name, value) != value:  # the one that is dropped might have bound more policies
+            raise typer.BadParameter(f"tag `{name}` is given twice: a request has one value of it", param_hint="--tag")
+    return found
 
 
 def _tag(text: str) -> tuple[str, str]:

@@ -24,16 +24,23 @@ KEPT: Final = "\n\t"
 
 def console() -> Console:
     """For stdout. Text is printed as it is: brackets in it are no markup."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, emoji=False)
+    return _console()
 
 
 def error_console() -> Console:
     """For stderr. Lines are not folded, so that a log of them can be searched."""
+    return _console(stderr=True, soft_wrap=True)
+
+
+def _console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            """Where nobody reads on, the program ends as `faults.run` says; rich of itself ends it with 1, a no."""
+            raise BrokenPipeError
+
+    return Piped(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
 
 
 def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:

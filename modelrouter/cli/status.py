@@ -183,9 +183,8 @@ def _moment(at_us: int | None) -> str | None:
 
 def _show(setup: Setup, found: dict[str, Fared], since: str) -> None:
     screen = console()
-    rows = table(
-        "deployment", "attempts", "success", "50 %", "95 %", "failures", right=("attempts", "success", "50 %", "95 %")
-    )
+    figures = ("attempts", "success", "half within", "95 % within")
+    rows = table("deployment", *figures, "failures", right=figures)
     for name, fared in found.items():
         kinds = ", ".join(f"{count} {kind}" for kind, count in fared.failures.most_common())
         if fared.row >= setup.health.in_a_row:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from modelrouter.catalog.countries import COUNTRIES
 from modelrouter.catalog.entries import capabilities, terms_from
 from modelrouter.catalog.overheads import basis_from, overhead_from
 from modelrouter.catalog.price_entries import price_from
@@ -13,7 +14,7 @@ from modelrouter.catalog.reading import Reading, source_from
 from modelrouter.config.deployment_schema import FACT_KEYS
 from modelrouter.config.nearest import nearest
 from modelrouter.core.bounds import BoundBasis
-from modelrouter.core.facts import SELF, Deployment, Fact, Hosting, Link, LinkRole, Ownership, State, Terms
+from modelrouter.core.facts import GLOBAL, SELF, Deployment, Fact, Hosting, Link, LinkRole, Ownership, State, Terms
 from modelrouter.core.money import exact_decimal
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def deployment_from(name: str, written: DeploymentConfig, place: Place, offer: O
     model = tables.models[written.model]
     _check_alias(written, offer, tables, place)
     template, offered = offer.template, offer.model
-    own_terms = _laid_over(_base_terms(offer, tables), stated, reading.source, place)
+    own_terms = _laid_over(_base_terms(offer, tables), stated, reading.source, place, tables)
     return Deployment(
         id=name,
         model=written.model,
@@ -78,8 +79,13 @@ def _base_terms(offer: Offer, tables: Tables) -> Terms:
     return tables.organisations[offer.operator].terms
 
 
-def _laid_over(base: Terms, stated: dict[str, Any], source: Source | None, place: Place) -> Terms:
+def _laid_over(base: Terms, stated: dict[str, Any], source: Source | None, place: Place, tables: Tables) -> Terms:
     found = terms_from({key: stated[key] for key in TERMS if key in stated}, source, Ownership.USER, place)
+    for key, fact in (("processing", found.processing), ("storage", found.storage)):
+        for name in sorted(fact.value or ()):
+            if name not in COUNTRIES and name != GLOBAL and name not in tables.groups:
+                groups = ", ".join(f"`{group}`" for group in sorted(tables.groups))
+                place.at(key).fail(f"`{name}` is no place: write two capitals, as `DE`, `{GLOBAL}`, or one of {groups}")
     return replace(base, **{key: getattr(found, key) for key in TERMS if key in stated})
 
 
@@ -97,7 +103,7 @@ def _chain(written: DeploymentConfig, offer: Offer, tables: Tables, own: Terms, 
         links.append(
             Link(LinkRole.RUNS_ON, written.runs_on, replace(cloud, processing=own.processing, storage=own.storage))
         )
-    return _with_own_words(tuple(links), written, place)
+    return _with_own_words(tuple(links), written, place, tables)
 
 
 def _terms_of(organisation: str, tables: Tables, place: Place | None = None) -> Terms:
@@ -113,23 +119,27 @@ def _filled_up(first: Terms, second: Terms) -> Terms:
     return Terms(*(_first(getattr(first, key), getattr(second, key)) for key in TERMS))
 
 
-def _with_own_words(links: tuple[Link, ...], written: DeploymentConfig, place: Place) -> tuple[Link, ...]:
+def _with_own_words(
+    links: tuple[Link, ...], written: DeploymentConfig, place: Place, tables: Tables
+) -> tuple[Link, ...]:
     """Terms that the deployment states for other links of its chain."""
     others = {link.organisation for link in links[1:]}
     for name in written.links:
         if name not in others:
             known = nearest(name, others) if others else ": this deployment's terms are written beside `operator`"
             place.at("links", name).fail(f"`{name}` is no other link of this chain{known}")
-    return tuple(_in_own_words(link, written, place) if link.organisation in written.links else link for link in links)
+    return tuple(
+        _in_own_words(link, written, place, tables) if link.organisation in written.links else link for link in links
+    )
 
 
-def _in_own_words(link: Link, written: DeploymentConfig, place: Place) -> Link:
+def _in_own_words(link: Link, written: DeploymentConfig, place: Place, tables: Tables) -> Link:
     terms = written.links[link.organisation]
     at = place.at("links", link.organisation)
     stated: dict[str, Any] = {key: getattr(terms, key) for key in TERMS if key in terms.model_fields_set}
     given = terms.source or written.source
     source = None if given is None else source_from(given, Ownership.USER, at.at("source"))
-    return replace(link, terms=_laid_over(link.terms, stated, source, at))
+    return replace(link, terms=_laid_over(link.terms, stated, source, at, tables))
 
 
 def _completeness(written: DeploymentConfig, offer: Offer, source: Source | None) -> Fact[bool]:

@@ -32,6 +32,7 @@ MORE_MAX: Final = 9
 
 TEXT: Final = "expected text: put it in quotes if it looks like a number"
 LIST: Final = "expected a list: write `[…]`"
+ELSEWHERE: Final = ": remove it, or find the right one with `modelrouter schema`"
 MAPPING: Final = "expected keys with values: write `{key: value}`, or the keys on lines of their own below"
 WORDS: Final = {
     "string_type": TEXT,
@@ -191,7 +192,7 @@ def _sentence(details: ErrorDetails, path: Path, keys: Mapping[str, str]) -> str
         meaning = keys.get(str(path[-1]), "") if path else ""
         return f"missing: add `{path[-1]}`, {meaning}" if meaning else "missing: add it"
     if kind == "extra_forbidden":
-        return f"unknown key{nearest(str(path[-1]), keys)}" if keys else "unknown key: remove it"
+        return f"unknown key{nearest(str(path[-1]), keys) or ELSEWHERE}" if keys else "unknown key: remove it"
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         written = details["input"]

@@ -85,10 +85,15 @@ def find_config(explicit: str | None = None) -> str:
     Raises:
         ConfigError: there is none, or the named one does not exist.
     """
+    if explicit == "":
+        raise ConfigError("the name of the config is empty: name a file, or leave it out")
     named = explicit or os.environ.get(VARIABLE)
     if named:
-        if not Path(named).expanduser().is_file():
+        found = Path(named).expanduser()
+        if not _is_file(found):
             whence = "" if explicit else f", which `{VARIABLE}` names"
+            if found.is_dir():
+                raise ConfigError(f"`{named}`{whence}{',' if whence else ''} is a folder: name the file in it")
             raise ConfigError(
                 f"there is no file `{named}`{whence}: correct the path, or write one with `modelrouter init`"
             )
@@ -99,6 +104,14 @@ def find_config(explicit: str | None = None) -> str:
             "with `--config`"
         )
     return DEFAULT
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; one in a folder that may not be entered is taken for one, and reading it says so."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def read_file(path: Path, shown: str) -> str:
@@ -117,7 +130,7 @@ def read_file(path: Path, shown: str) -> str:
     except IsADirectoryError:
         raise ConfigError("this is a folder: name the file in it", file=shown) from None
     except PermissionError:
-        raise ConfigError("the file may not be read: change its permissions", file=shown) from None
+        raise ConfigError("the file may not be read: change its permissions, or its folder's", file=shown) from None
     except OSError as error:
         raise ConfigError(f"the file cannot be read: {os.strerror(error.errno or 0).lower()}", file=shown) from None
     if len(content) > SIZE_MAX:
@@ -181,7 +194,9 @@ def _add_houses(below: ConfigFile, found: dict[str, ConfigFile], trail: list[Pat
             raise below.fault(f"files include each other in a circle: {circle}: remove one", "include", index).error()
         if str(resolved) in found:
             continue
-        if not path.is_file():
+        if path.is_dir():
+            raise below.fault(f"`{name}` is a folder: name the file in it", "include", index).error()
+        if not _is_file(path):
             raise below.fault(f"there is no file `{name}`: correct the path", "include", index).error()
         document = parse(read_file(path, str(path)), str(path))
         house = _config_file(document, path.parent, Level.HOUSE, f"include/{name}", path)
@@ -215,7 +230,12 @@ def read_policy_as(path: Path, shown: str) -> tuple[PolicyConfig, Document]:
 
 
 def policies_in(place: Path) -> list[Path]:
-    """The policy files of a folder, by name."""
+    """The policy files of a folder, by name.
+
+    Raises:
+        ConfigError: the folder may not be listed, or a file would not be read for its name; without it, a name could
+            stand for a policy that is shipped.
+    """
     return sorted(path for path in _yaml_in(place) if not path.name.endswith(CASES))
 
 
@@ -225,7 +245,20 @@ def cases_in(place: Path) -> list[Path]:
 
 
 def _yaml_in(place: Path) -> list[Path]:
-    return [path for path in place.glob("*.yaml") if path.is_file()] if place.is_dir() else []
+    if not place.is_dir():
+        return []
+    try:  # not by `glob`, which finds nothing where nothing may be read
+        with os.scandir(place) as entries:
+            found = [
+                place / entry.name for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry.is_file()
+            ]
+    except PermissionError:
+        reason = "the folder may not be listed, and policies are found in it: change its permissions"
+        raise ConfigError(reason, file=str(place)) from None
+    for path in found:
+        if path.suffix == ".yml":  # somebody wrote rules, and nobody would follow them
+            raise ConfigError(f"policies are read from `.yaml` files: call it `{path.stem}.yaml`", file=str(path))
+    return found
 
 
 def policy_files(folder: Path) -> list[Path]:

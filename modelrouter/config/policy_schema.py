@@ -158,12 +158,22 @@ def _shape(value: object) -> str:
 
 def _bare(value: object) -> object:
     if isinstance(value, str) and value != NONE:
+        if value.casefold() == NONE:
+            raise fault(f"`{value}` is no word here: write `{NONE}`")
         raise fault(f"`{value}` stands alone where a list is expected: write `[{value}]`")
     return value
 
 
+def _no_path(name: object) -> object:
+    if isinstance(name, str) and ("/" in name or name.endswith((".yaml", ".yml"))):
+        stem = name.rsplit("/", 1)[-1].removesuffix(".yaml").removesuffix(".yml")
+        raise fault(f"`{name}` is a path: write `{stem}`; its file is found in the folder `policies` beside this one")
+    return name
+
+
 PolicyItem: TypeAlias = Annotated[
-    Annotated[Name, Tag("<name>")] | Annotated[PolicyConfig, Tag("<parts>")], Discriminator(_shape)
+    Annotated[Name, BeforeValidator(_no_path), Tag("<name>")] | Annotated[PolicyConfig, Tag("<parts>")],
+    Discriminator(_shape),
 ]
 Policies: TypeAlias = Annotated[
     Annotated[str, Tag("<none>"), WithJsonSchema({"const": NONE})] | Annotated[tuple[PolicyItem, ...], Tag("<list>")],

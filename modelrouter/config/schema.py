@@ -61,6 +61,8 @@ VERSION = 1
 def _version(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and value == VERSION:
         return value
+    if isinstance(value, int) and not isinstance(value, bool) and value > VERSION:
+        raise fault(f"the file is of format {value}, and this modelrouter knows formats up to {VERSION}: update it")
     raise fault(f"`{value}` is no version of the format that is known here: write `modelrouter: {VERSION}`")
 
 

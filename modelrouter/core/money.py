@@ -31,7 +31,7 @@ def exact_decimal(value: str | int | Decimal) -> Decimal:
     try:
         amount = Decimal(value)
     except InvalidOperation:
-        message = f"`{value}` is not a number"
+        message = f"`{value}` is not a number: write digits alone, with a point before decimals, as `1234.5`"
         raise ValueError(message) from None
     if not amount.is_finite() or amount < 0:
         message = f"`{value}` must be a finite amount of zero or more"

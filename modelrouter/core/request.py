@@ -57,6 +57,7 @@ CAPABILITIES = frozenset(
 """What a model or deployment may be able to do. A need outside this list is refused as unknown."""
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+SAYING = frozenset({"system", "developer", "user"})  # an assistant may have called tools instead
 PART_NEEDS = {"image_url": "vision", "input_audio": "audio_input", "file": "files"}
 FORMAT_NEEDS = {"json_schema": "json_schema", "json_object": "json_object"}
 
@@ -149,7 +150,7 @@ def normalise_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
     """A prompt, or OpenAI chat messages, as messages.
 
     Raises:
-        RequestError: empty, or a message without a known role.
+        RequestError: empty, neither text nor a list, or a message without a known role or without what it says.
     """
     if isinstance(prompt, str):
         if not prompt.strip():
@@ -163,6 +164,10 @@ def normalise_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
     if not prompt:
         message = "`messages` is empty: give at least one message"
         raise RequestError(message)
+    given: object = prompt  # from a caller, whose types no checker may have seen
+    if not isinstance(given, Sequence) or isinstance(given, (bytes, bytearray)):
+        message = "the prompt is neither text nor a list of messages: write `[{'role': 'user', 'content': '…'}]`"
+        raise RequestError(message)
     return tuple(_checked(index, item) for index, item in enumerate(prompt))
 
 
@@ -174,6 +179,9 @@ def _checked(index: int, item: object) -> Message:
     role = item.get("role")
     if not isinstance(role, str) or role not in ROLES:
         message = f"messages[{index}]: role `{role}` is not one of {', '.join(sorted(ROLES))}"
+        raise RequestError(message)
+    if role in SAYING and item.get("content") is None:
+        message = f"messages[{index}]: `content` is missing: write text, or a list of parts"
         raise RequestError(message)
     return item
 

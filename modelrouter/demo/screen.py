@@ -152,9 +152,14 @@ class PeopleScreen:
     def __init__(self, out: TextIO, err: TextIO) -> None:
         from rich.console import Console
 
+        class Piped(Console):
+            def on_broken_pipe(self) -> None:
+                """Where nobody reads on the demo ends as any other command; rich of itself ends it with 1, a no."""
+                raise BrokenPipeError
+
         width = None if out.isatty() else PLAIN_WIDTH
-        self._console = Console(file=out, width=width, highlight=False, emoji=False, markup=False)
-        self._errors = Console(file=err, highlight=False, emoji=False, markup=False, soft_wrap=True)
+        self._console = Piped(file=out, width=width, highlight=False, emoji=False, markup=False)
+        self._errors = Piped(file=err, highlight=False, emoji=False, markup=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._told = False

@@ -40,6 +40,7 @@ replace the wire alone: a deployment whose key is not in the environment is stil
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -49,7 +50,7 @@ from modelrouter.ports import Answer, Delta, StreamEnd
 from modelrouter.testing.memory import MemoryLedger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from modelrouter.core.request import JSON
     from modelrouter.ports import Call, OpenStream
@@ -88,10 +89,24 @@ def reply(
     return Answer(message, finish_reason, Usage(input_tokens, output_tokens), body, model=model)
 
 
-def failure(kind: str | FailureKind, *, status: int | None = None, sent: bool = True, **more: float | None) -> Failure:
-    """A failure, as `failure("rate_limited", status=429, retry_after_s=2)`."""
+def failure(
+    kind: str | FailureKind, *, status: int | None = None, sent: bool = True, retry_after_s: float | None = None
+) -> Failure:
+    """A failure, as `failure("rate_limited", status=429, retry_after_s=2)`.
+
+    Raises:
+        ValueError: there is no such kind; the sentence has all of them.
+    """
     phase = Phase.SENT if sent else Phase.NOT_SENT
-    return Failure(FailureKind(kind), phase, "played by a fake", status=status, retry_after_s=more.get("retry_after_s"))
+    return Failure(_kind(kind), phase, "played by a fake", status=status, retry_after_s=retry_after_s)
+
+
+def _kind(name: str | FailureKind) -> FailureKind:
+    try:
+        return FailureKind(name)
+    except ValueError:
+        message = f"`{name}` is no kind of failure: write one of {', '.join(each.value for each in FailureKind)}"
+        raise ValueError(message) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +124,12 @@ def cut(text: str, pieces: int, kind: str | FailureKind = "truncated") -> Cut:
     Args:
         pieces: how many words come before it breaks.
         kind: what breaks it, as `truncated` (an end without a finish), `timed_out` or `server_error`.
+
+    Raises:
+        ValueError: there is no such kind.
     """
     begun = "".join(_words(text)[:pieces])
-    return Cut(reply(text), pieces, Failure(FailureKind(kind), Phase.ANSWERING, "played by a fake", text=begun))
+    return Cut(reply(text), pieces, Failure(_kind(kind), Phase.ANSWERING, "played by a fake", text=begun))
 
 
 Turn: TypeAlias = "Answer | Failure | Cut"
@@ -144,12 +162,17 @@ class FakeTransport:
 
     Attributes:
         calls: every call that was made, in order.
+
+    Raises:
+        TypeError: something is no turn, or a deployment's turns are no list, or none.
     """
 
     def __init__(self, *default: Script, scripts: Mapping[str, Sequence[Script]] | None = None) -> None:
         self.calls: list[Call] = []
         self._default = deque(default or (reply("ok"),))
-        self._scripts = {name: deque(turns) for name, turns in (scripts or {}).items()}
+        self._scripts = {name: deque(_turns(name, turns)) for name, turns in (scripts or {}).items()}
+        for turn in self._default:
+            _check_turn(turn)
 
     async def send(self, call: Call) -> Answer | Failure:
         """Play the next turn."""
@@ -174,6 +197,24 @@ class FakeTransport:
         while callable(turn):
             turn = turn(call)
         return turn
+
+
+def _turns(name: str, turns: object) -> Sequence[Script]:
+    """The turns of a deployment, from a test that no checker may have seen."""
+    if not isinstance(turns, Sequence) or isinstance(turns, str) or not turns:
+        message = f"the script of `{name}` is no list of turns: write it as `[reply('hello')]`"
+        raise TypeError(message)
+    for turn in turns:
+        _check_turn(turn)
+    return turns
+
+
+def _check_turn(turn: object) -> None:
+    if not isinstance(turn, (Answer, Failure, Cut)) and not callable(turn):
+        message = (
+            f"`{turn!r}` is no turn: write `reply(…)`, `failure(…)`, `cut(…)`, `after(…)`, or a function of the call"
+        )
+        raise TypeError(message)
 
 
 def _words(content: object) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.cli.command import SERVERLESS, TWO_ROUTES, in_process
+from tests.cli.command import SERVERLESS, TWO_ROUTES, environment, in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.cli.command import Ran
 
@@ -81,6 +85,79 @@ def test_a_missing_config_says_how_to_get_one(folder: Path, run: Callable[..., R
     assert "there is no file `there.yaml`" in named.err
 
 
+def test_a_config_that_is_a_folder_or_has_no_name_is_said_so(
+    folder: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty `--config`, as a script with an unset variable gives it, never means the file that lies there."""
+    (folder / "modelrouter.yaml").write_text(SERVERLESS, encoding="utf-8")
+    (folder / "conf").mkdir()
+    told, empty = run("check", "--config", "conf"), run("check", "--config", "")
+    assert (told.code, empty.code) == (2, 2)
+    assert "`conf` is a folder: name the file in it" in told.err
+    assert "the name of the config is empty" in empty.err
+    monkeypatch.setenv("MODELROUTER_CONFIG", "conf")
+    assert "`conf`, which `MODELROUTER_CONFIG` names, is a folder" in run("check").err
+
+
+UNPRIVILEGED: Final = """
+import contextlib, io, os, sys
+from modelrouter.cli import main
+with contextlib.redirect_stdout(io.StringIO()):
+    main(sys.argv[1:])  # whatever it needs is loaded while it may be read
+if os.getuid() == 0:  # to whom every file is open
+    os.setgid(65534)
+    os.setuid(65534)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def _unprivileged(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", UNPRIVILEGED, *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("shut", ["modelrouter.yaml", "policies/baseline.yaml", "policies", "shut"])
+def test_what_may_not_be_read_is_named(shut: str) -> None:
+    """A config, a policy, and the folder of either: 2, the file, and never a shipped policy in place of one's own."""
+    with tempfile.TemporaryDirectory() as name:  # not `tmp_path`, whose parents are private to the user of the run
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "policies").mkdir()
+        (folder / "shut").mkdir()
+        for config in (folder / "modelrouter.yaml", folder / "shut" / "other.yaml"):
+            config.write_text(SERVERLESS, encoding="utf-8")
+        own = "policy: baseline\nrules: {operator.id: {allow: [mistral]}}\n"
+        (folder / "policies" / "baseline.yaml").write_text(own, encoding="utf-8")
+        (folder / shut).chmod(0)
+        named = "shut/other.yaml" if shut == "shut" else "modelrouter.yaml"
+        done = _unprivileged(folder, "check", "--config", named, "--json")
+        (folder / shut).chmod(0o700)
+    assert done.returncode == 2, done.stderr
+    error = json.loads(done.stdout)["error"]
+    assert "may not be" in error["message"]
+    assert error["file"].endswith("shut/other.yaml" if shut == "shut" else shut)
+
+
+def test_a_policy_file_that_would_not_be_read_is_named(folder: Path, run: Callable[..., Ran]) -> None:
+    """`policies/baseline.yml` is not passed over for the shipped policy of its name."""
+    (folder / "modelrouter.yaml").write_text(SERVERLESS, encoding="utf-8")
+    (folder / "policies").mkdir()
+    own = folder / "policies" / "baseline.yml"
+    own.write_text("policy: baseline\nrules: {operator.id: {allow: [mistral]}}\n", encoding="utf-8")
+    told = run("check")
+    assert told.code == 2
+    assert f"{own}: policies are read from `.yaml` files: call it `baseline.yaml`" in told.err
+    own.rename(own.with_suffix(".yaml"))
+    assert run("check").code == 1  # the rule refuses the only deployment
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -88,13 +165,18 @@ def test_a_missing_config_says_how_to_get_one(folder: Path, run: Callable[..., R
         (("explain", "chat", "--policy", "baselin"), "did you mean `baseline`?"),
         (("explain", "chat", "--tag", "team"), "write it as `name=value`"),
         (("explain", "chat", "--tag", "tem=a"), "did you mean `team`?"),
+        (("explain", "chat", "--tag", "team=a", "--tag", "team=b"), "tag `team` is given twice"),
         (("explain", "chat", "--max-cost-usd", "much"), "`much` is not a number"),
         (("explain",), "missing argument"),
         (("chat", "chat", " "), "the prompt is empty"),
         (("spend", "--by", "colour"), "`colour` is none of"),
         (("spend", "--since", "yesterday"), "write it as `7d` or `2026-11-01`"),
         (("spend", "--since", "999999w"), "write it as `7d` or `2026-11-01`"),
-        (("schema", "recipe"), "recipe"),
+        (("catalog", "add", "--set"), "see `modelrouter catalog add --help`"),
+        (("spend", "--limit", "0"), "write at least 1: see"),
+        (("spend", "--limit", "few"), "write a whole number: see"),
+        (("check", "--survive", "--depth", "3"), "write at most 2: see"),
+        (("schema", "recipe"), "`kind`: `recipe` is not one of `config`"),
         (("catalog", "show", "mistrl"), "did you mean `mistral`?"),
         (("catalog", "list", "--openness", "ajar"), "open_weights"),
         (("catalog", "list", "licences", "--country", "DE"), "cannot be narrowed down by country"),

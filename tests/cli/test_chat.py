@@ -152,6 +152,24 @@ def test_a_reader_that_goes_away_ends_the_stream_quietly(config: Path, local_mod
     assert sums(config)["uncertain"] > 0
 
 
+@pytest.mark.parametrize("as_argument", [False, True])
+def test_a_prompt_that_is_no_text_is_wrong_use(as_argument: bool, folder: Path) -> None:
+    """Bytes that are no UTF-8, piped in or as an argument: 2, and nothing is booked."""
+    (folder / "modelrouter.yaml").write_text(SERVERLESS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "modelrouter", "chat", "chat", *([b"\xff\xfe"] if as_argument else [])],
+        cwd=folder,
+        env=environment(LC_ALL="C"),
+        input=b"\xff\xfe",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"no text" in done.stderr
+    assert not (folder / "modelrouter.db").exists()
+
+
 class _Typing(io.StringIO):
     """Lines of a person at a terminal."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from tests.ledger.builders import share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def _broken(*_arguments: object, **_options: object) -> None:
@@ -73,13 +73,16 @@ def test_every_error_of_the_package_has_an_exit_code() -> None:
     assert exit_code_of(InterruptedCallError("x")) == 130
 
 
-def test_a_reader_that_has_gone_is_no_fault(folder: Path) -> None:
-    """`modelrouter … | head -0`: nothing on stderr, 141 as a shell counts it."""
+@pytest.mark.parametrize(
+    "command", ["catalog list --json", "catalog list", "demo", "check --config nowhere.yaml --json"]
+)
+def test_a_reader_that_has_gone_is_no_fault(command: str, folder: Path) -> None:
+    """`modelrouter … | head -0`: nothing on stderr, 141 as a shell counts it, and never 1, which would be a no."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "modelrouter", "catalog", "list", "--json"],
+            [sys.executable, "-m", "modelrouter", *command.split()],
             cwd=folder,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -91,6 +94,47 @@ def test_a_reader_that_has_gone_is_no_fault(folder: Path) -> None:
     finally:
         os.close(write_end)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("arguments", [("check",), ("check", "--json"), ("catalog", "list")], ids=" ".join)
+def test_output_without_room_is_told(arguments: tuple[str, ...], folder: Path) -> None:
+    """A full disk under stdout: one sentence on stderr, 1, in text as in documents."""
+    (folder / "modelrouter.yaml").write_text(SERVERLESS, encoding="utf-8")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "modelrouter", *arguments],
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: what is printed cannot be written (no space left on device): make room for it\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes descriptors as a POSIX shell does")
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("check", 0), ("check --json", 0), ("chekc", 2), ("chat chat", 2)], ids=["", "json", "", ""]
+)
+def test_closed_streams_are_no_fault(arguments: str, code: int, folder: Path) -> None:
+    """`modelrouter … <&- >&- 2>&-`, as a service manager may start it: the exit code is that of the command."""
+    (folder / "modelrouter.yaml").write_text(SERVERLESS, encoding="utf-8")
+    program = f'"$0" -m modelrouter {arguments} <&- >&- 2>&-; echo $?'
+    done = subprocess.run(
+        ["sh", "-c", program, sys.executable],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == f"{code}\n"
 
 
 def test_no_arguments_show_the_help(run: Callable[..., Ran]) -> None:

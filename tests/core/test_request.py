@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -76,7 +76,25 @@ def test_nothing_asked_is_refused(prompt: str | Sequence[Message]) -> None:
         normalise_messages(prompt)
 
 
-@pytest.mark.parametrize("message", [{"content": "x"}, {"role": "robot", "content": "x"}, "x", None])
+@pytest.mark.parametrize("prompt", [5, 1.5, b"hello", {"role": "user", "content": "x"}, iter(["x"])])
+def test_what_is_neither_text_nor_a_list_is_refused(prompt: Any) -> None:
+    """A number, bytes, and the one message that was to stand in a list: the sentence shows how it is written."""
+    with pytest.raises(RequestError, match=r"write `\[\{'role': 'user', 'content'"):
+        normalise_messages(prompt)
+
+
+@pytest.mark.parametrize("role", ["user", "system", "developer"])
+def test_a_message_that_says_nothing_is_refused(role: str) -> None:
+    """Who speaks must say something; an assistant may have called tools instead."""
+    for said in ({}, {"content": None}):
+        with pytest.raises(RequestError, match=r"messages\[1\]: `content` is missing"):
+            normalise_messages([{"role": "user", "content": "x"}, {"role": role, **said}])
+    assert len(normalise_messages([{"role": "assistant", "content": None}, {"role": "tool"}])) == 2
+
+
+@pytest.mark.parametrize(
+    "message", [{"content": "x"}, {"role": ["user"], "content": "x"}, {"role": "robot", "content": "x"}, "x", None]
+)
 def test_a_message_without_a_known_role_is_refused_by_its_place(message: Message) -> None:
     """The sentence says which message it is."""
     with pytest.raises(RequestError, match=r"messages\[1\]"):

@@ -9,7 +9,7 @@ import typer
 
 from modelrouter.cli.faults import REFUSED
 from modelrouter.cli.options import AsJson, ConfigOption
-from modelrouter.cli.screen import console, print_document, table
+from modelrouter.cli.screen import console, print_document, printable, table
 from modelrouter.core.money import format_usd
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _table(setup: Setup, positions: Sequence[Position]) -> Any:  # noqa: ANN401 
         found = position.budget
         made.add_row(
             found.name,
-            position.scope or ("(without)" if found.each else ""),
+            printable(position.scope) or ("(without)" if found.each else ""),
             window_text(found),
             *(format_usd(sums[name]) for name in shown),
             reset_words(position),

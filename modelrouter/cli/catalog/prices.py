@@ -157,7 +157,7 @@ def _show(
 ) -> None:
     snapshot = catalog.prices
     screen.print(f"prices of {model}", style="bold", end="")
-    screen.print(f", per million tokens, as read on {snapshot.checked_on}" if snapshot else "")
+    screen.print(f", in USD per million tokens, as read on {snapshot.checked_on}" if snapshot else "")
     if not offers:
         screen.print("no operator in the catalog offers it", style="yellow")
         return

@@ -82,7 +82,7 @@ def check(
         bool, typer.Option("--survive", help="take each vendor away: 1 if a route then has nobody left")
     ] = False,
     depth: Annotated[
-        int | None, typer.Option(min=1, max=2, help="how many vendors are lost at once; 1 if not given")
+        int | None, typer.Option(metavar="1|2", min=1, max=2, help="how many vendors are lost at once; 1 if not given")
     ] = None,
     lose: Annotated[
         list[str] | None,

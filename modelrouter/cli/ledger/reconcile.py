@@ -153,8 +153,9 @@ def _show(found: Reconciliation, lines: int, *, written: bool) -> None:
         screen.print(shown)
         _more(len(found.corrections))
     verb = "corrected" if written else "to be corrected"
+    counted = "1 line" if lines == 1 else f"{lines} lines"
     screen.print(
-        f"{lines} lines: {len(found.corrections)} {verb} by {format_usd(found.change_nano_usd)}, "
+        f"{counted}: {len(found.corrections)} {verb} by {format_usd(found.change_nano_usd)}, "
         f"{len(found.agreeing)} agree already; the export charges {format_usd(found.charged_nano_usd)}, the book held "
         f"{format_usd(found.booked_nano_usd)} for its time and matches",
         soft_wrap=True,

@@ -65,11 +65,12 @@ def attest(
     One line of canonical JSON, to be signed as it is. Exit 1: attempts were made.
     """
     from modelrouter.cli.booked import opened
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
     from modelrouter.core.assurance import RevokedKind
     from modelrouter.router.cutting_off import subject_of
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     kind, name = subject_of(vendor if ":" in vendor else f"vendor:{vendor}", setup.world)
     if kind is not RevokedKind.VENDOR:
         raise typer.BadParameter(f"`{vendor}` is no vendor", param_hint="--vendor")

@@ -60,12 +60,13 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Cut off a vendor in every role, a model or a deployment: the next admission anywhere on the ledger obeys."""
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
 
     if listed:
         if name is not None or reason is not None:
             raise typer.BadParameter("it shows what is revoked: leave out the rest", param_hint="--list")
-        _list(load(find_config(config)), in_file=in_file, as_json=as_json)
+        _list(read(find_config(config)).setup, in_file=in_file, as_json=as_json)
         return
     if name is None:
         raise typer.BadParameter("say whom, or write `--list`", param_hint="VENDOR|DEPLOYMENT|MODEL")
@@ -76,7 +77,7 @@ def revoke(
     from modelrouter.cli.revoke.wanted import roles_from, until_from
     from modelrouter.router.cutting_off import subject_of
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     kind, found = subject_of(name, setup.world)
     until_us = until_from(until, datetime.now(UTC))
     wanted = Revocation(
@@ -116,9 +117,10 @@ def restore(
     from modelrouter.cli.revoke.place import opened_place
     from modelrouter.cli.revoke.screen import revocation_document
     from modelrouter.cli.revoke.wanted import restored_by
-    from modelrouter.config import find_config, load
+    from modelrouter.config import find_config
+    from modelrouter.config.build import read
 
-    setup = load(find_config(config))
+    setup = read(find_config(config)).setup
     with opened_place(setup, in_file=in_file, signing_key=signing_key, create=False) as place:
         revoked = place.revoked()
         numbers = restored_by(name, revoked)

@@ -58,6 +58,10 @@ def init(
     from modelrouter.cli.start.fitting import fitting
     from modelrouter.cli.start.starter import starts
 
+    if output.is_dir():
+        raise ConfigError(f"`{output}` is a folder: name the file in it with `--output`")
+    if output.exists() and not output.is_file():  # `--force` would put a file in the place of a device
+        raise ConfigError(f"`{output}` is no file: name one with `--output`")
     if output.exists() and not force:
         raise _there_already(output)
     catalog = load_catalog()
@@ -157,8 +161,12 @@ def _write(output: Path, text: str, *, force: bool) -> None:
             return
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=output.parent, delete=False) as file:
             file.write(text)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(output)
+        try:
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(output)
+        except OSError:
+            Path(file.name).unlink()
+            raise
     except FileExistsError:
         raise _there_already(output) from None
     except OSError as error:
@@ -186,7 +194,9 @@ def _report(output: Path, catalog: Catalog, found: Sequence[Start], *, local_add
             *(start.deployment for start in found if is_live(start)),
         ],
         "in_comments": [
-            {"operator": start.template.id, "missing": list(start.missing)} for start in found if not is_live(start)
+            {"deployment": start.deployment, "operator": start.template.id, "missing": list(start.missing)}
+            for start in found
+            if not is_live(start)
         ],
         "asks": {start.name: asks_of(start) for start in found if start.name},
         "next": [
@@ -203,13 +213,14 @@ def _show(report: dict[str, Any]) -> None:
     for found in report["keys_found"]:
         screen.print(f"  key found: {found['variable']} ({', '.join(found['operators'])})", style="green")
     for waiting in report["in_comments"]:
-        screen.print(f"  in comments: {waiting['operator']}, until you add {' and '.join(waiting['missing'])}")
+        screen.print(f"  in comments: {waiting['deployment']}, until you add {' and '.join(waiting['missing'])}")
     for name, asks in report["asks"].items():
         screen.print(f"  {name}, only you can say:")
         for ask in asks:
             screen.print(f"    {ask}", soft_wrap=True)
     if not report["keys_found"] and not report["asks"]:
-        screen.print(f"  no key found. Set one of these and run it again: {', '.join(report['keys_not_found'])}")
+        variables = ", ".join(report["keys_not_found"])
+        screen.print(f"  no key found. Set one of these and run it again with `--force`: {variables}")
     if "local" in report["deployments"]:
         screen.print("  local: a server of your own; start it, and correct its address in the file")
     screen.print(f"route {report['route']} tries: {', '.join(report['deployments'])}")

@@ -6,11 +6,11 @@ Everything comes from the templates of the catalog; no operator is known here by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from modelrouter.catalog.reading import nearest
 from modelrouter.cli.catalog.offered import providers_of
+from modelrouter.cli.start.meant import instead
 from modelrouter.cli.start.starter import begin_with, start_for, start_without_models
 from modelrouter.core.facts import Openness
 from modelrouter.errors import CatalogError
@@ -21,13 +21,10 @@ if TYPE_CHECKING:
 
     from modelrouter.catalog import Catalog
     from modelrouter.catalog.templates import OperatorTemplate
-    from modelrouter.cli.start.starter import Start
+    from modelrouter.cli.start.meant import instead
+from modelrouter.cli.start.starter import Start
 
 __all__ = ["operator_named", "start_named", "start_of"]
-
-
-ALIKE: Final = 0.7
-"""How much of two names must be the same for one to be taken for a slip of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def start_named(catalog: Catalog, name: str, environment: Mapping[str, str], tod
             f"`{name}`: `{first.template.id}` offers no model `{first.model}`{nearest(first.model, known)}"
         )
     kinds = "`operator-endpoint`, `model-operator` or `model-server`"
-    raise CatalogError(f"`{name}` names no operator, {kinds}{_meant(catalog, name)}")
+    raise CatalogError(f"`{name}` names no operator, {kinds}{instead(catalog, _operators(catalog), name)}")
 
 
 def start_of(  # noqa: PLR0917 - each is a part of what was named
@@ -135,20 +132,6 @@ def _readings(catalog: Catalog, name: str) -> Iterator[Meaning]:
                 place = _place(template, rest.removeprefix(f"{operator}-"))
                 if place is not None:
                     yield Meaning(template, place, model)
-
-
-def _meant(catalog: Catalog, name: str) -> str:
-    """What is nearest to the name or to what stands behind a model in it, as the end of a sentence."""
-    places = (f"{each.id}-{place}" for each in catalog.templates.values() for place in each.endpoints)
-    known = [*_operators(catalog), *places]
-    words = name.split("-")
-    close = [
-        (SequenceMatcher(None, "-".join(words[cut:]), each).ratio(), "-".join([*words[:cut], each]))
-        for cut in range(len(words))
-        for each in known
-    ]
-    alike, meant = max(close)
-    return f": did you mean `{meant}`?" if alike >= ALIKE else ""
 
 
 def _place(template: OperatorTemplate, word: str) -> str | None:

@@ -79,6 +79,15 @@ def test_what_was_spent_is_shown_by_scope(folder: Path, run: Callable[..., Ran])
     assert "uncertain" not in shown.out
 
 
+def test_a_tag_is_no_command_to_the_terminal(folder: Path, run: Callable[..., Ran]) -> None:
+    """Whoever calls chooses its value, and whoever looks at the budgets is somebody else."""
+    write(folder)
+    spend_some(folder, team="\x1b]0;title\x07red")
+    shown = run("budget").out
+    assert "]0;titlered" in shown
+    assert not {"\x1b", "\x07"} & set(shown)
+
+
 def test_the_document_keeps_the_five_kinds_of_money_apart(folder: Path, run: Callable[..., Ran]) -> None:
     """Amounts are text with every digit; the reset is a moment in the budget's own zone."""
     write(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ import pytest
 
 from modelrouter.catalog import load_catalog
 from modelrouter.config import from_text, load
+from modelrouter.errors import CatalogError
 from tests.cli.command import SERVERLESS
 
 if TYPE_CHECKING:
@@ -129,6 +131,31 @@ def test_a_name_means_an_operator_a_place_or_a_model(
     assert start.endpoint is not None
     assert model is None or start.model.model.startswith(model)
     assert endpoint is None or start.endpoint.name == endpoint
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["gemini", "google", "claude", "gpt", "aws", "llama", "qwen", "kimi", "mistral-medium-3.5", "OPENAI", "self"],
+)
+def test_a_model_or_an_organisation_alone_is_answered_with_names_that_work(word: str) -> None:
+    """Who writes what everybody says is told who runs it, and each name that is proposed is understood."""
+    from datetime import date
+
+    from modelrouter.cli.start.wanted import start_named
+
+    with pytest.raises(CatalogError) as caught:
+        start_named(CATALOG, word, {}, date(2026, 11, 29))
+    proposed = re.findall(r"`([^`]+)`", caught.value.message.rpartition(": ")[2])
+    assert proposed
+    for name in proposed:
+        assert start_named(CATALOG, name, {}, date(2026, 11, 29)).deployment == name
+
+
+def test_a_word_that_nothing_is_like_is_answered_with_the_list(folder: Path, run: Callable[..., Ran]) -> None:
+    """Nothing is guessed where nothing is near."""
+    told = run("init", "--with", "xyzzy")
+    assert told.code == 2
+    assert "`modelrouter catalog list operators` has them all" in told.err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -56,7 +57,7 @@ def test_all_keys_at_once_make_one_route(
     assert len(rates) == len(report["deployments"])
     assert setup.endpoints["bedrock"].hosts == {"bedrock-runtime.eu-central-1.amazonaws.com"}
     assert setup.endpoints["azure"].base_url == "https://acme.openai.azure.com/openai/v1"
-    waiting = {each["operator"]: each["missing"] for each in report["in_comments"]}
+    waiting = {each["deployment"]: each["missing"] for each in report["in_comments"]}
     assert waiting["scaleway"] == ["price"]
     assert waiting["openrouter"] == ["operator", "price"]
     assert report["keys_not_found"] == []
@@ -115,6 +116,20 @@ def test_a_file_that_is_there_is_left_alone(folder: Path, run: Callable[..., Ran
     assert run("init", "--force").code == 0
     assert mine.read_text(encoding="utf-8") == (folder / "other.yaml").read_text(encoding="utf-8")
     assert sorted(path.name for path in folder.iterdir()) == ["modelrouter.yaml", "other.yaml"]
+
+
+def test_a_folder_or_a_device_is_never_overwritten(folder: Path, run: Callable[..., Ran]) -> None:
+    """`--force` replaces files alone: a folder and a pipe stay what they are, and nothing is left beside them."""
+    (folder / "place").mkdir()
+    os.mkfifo(folder / "pipe")
+    for name, says in (("place", "is a folder: name the file in it"), ("pipe", "is no file: name one")):
+        for more in ((), ("--force",)):
+            refused = run("init", "--output", name, *more)
+            assert (refused.code, refused.out) == (2, "")
+            assert says in refused.err
+    assert (folder / "place").is_dir()
+    assert (folder / "pipe").is_fifo()
+    assert sorted(path.name for path in folder.iterdir()) == ["pipe", "place"]
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(folder: Path, run: Callable[..., Ran]) -> None:
