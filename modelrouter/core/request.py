@@ -157,16 +157,15 @@ def normalise_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
             message = "the prompt is empty: write something to ask"
             raise RequestError(message)
         return ({"role": "user", "content": prompt},)
-    given: object = prompt
-    if not isinstance(given, Sequence):
-        message = f"the prompt is a `{type(given).__name__}`: give text, or a list of messages"
+    given: object = prompt  # from a caller, whose types no checker may have seen
+    if not isinstance(given, Sequence) or isinstance(given, (bytes, bytearray)):
+        kind = type(given).__name__
+        message = (
+            f"the prompt is a `{kind}`: give text, or a list of messages as `[{{'role': 'user', 'content': '…'}}]`"
+        )
         raise RequestError(message)
     if not prompt:
         message = "`messages` is empty: give at least one message"
-        raise RequestError(message)
-    given: object = prompt  # from a caller, whose types no checker may have seen
-    if not isinstance(given, Sequence) or isinstance(given, (bytes, bytearray)):
-        message = "the prompt is neither text nor a list of messages: write `[{'role': 'user', 'content': '…'}]`"
         raise RequestError(message)
     return tuple(_checked(index, item) for index, item in enumerate(prompt))
 
