@@ -160,7 +160,7 @@ def normalise_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
     given: object = prompt  # from a caller, whose types no checker may have seen
     if not isinstance(given, Sequence) or isinstance(given, (bytes, bytearray)):
         kind = type(given).__name__
-        message = (
+        message = f"the prompt is a `{kind}`: give text, or messages as `[{{'role': 'user', 'content': '…'}}]`"
             f"the prompt is a `{kind}`: give text, or a list of messages as `[{{'role': 'user', 'content': '…'}}]`"
         )
         raise RequestError(message)
