@@ -161,8 +161,6 @@ def normalise_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
     if not isinstance(given, Sequence) or isinstance(given, (bytes, bytearray)):
         kind = type(given).__name__
         message = f"the prompt is a `{kind}`: give text, or messages as `[{{'role': 'user', 'content': '…'}}]`"
-            f"the prompt is a `{kind}`: give text, or a list of messages as `[{{'role': 'user', 'content': '…'}}]`"
-        )
         raise RequestError(message)
     if not prompt:
         message = "`messages` is empty: give at least one message"
