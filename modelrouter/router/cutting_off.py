@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from modelrouter.config.nearest import nearest
@@ -109,15 +110,16 @@ class Flight:
     An async context manager around it: what is interrupted ends with a TimeoutError, and `why` says so.
 
     Args:
-        among: all that are under way; it is one of them meanwhile.
+        among: all that are under way, by identity; it is one of them meanwhile. They are not held there: an attempt
+            holds its task, and one that is dropped with its event loop is booked when it is collected.
 
     Attributes:
         why: it was interrupted, and by what; empty where it was not.
     """
 
-    __slots__ = ("_among", "_limit", "_loop", "marks", "why")
+    __slots__ = ("__weakref__", "_among", "_limit", "_loop", "marks", "why")
 
-    def __init__(self, marks: frozenset[str], among: set[Flight]) -> None:
+    def __init__(self, marks: frozenset[str], among: dict[int, weakref.ref[Flight]]) -> None:
         self.marks = marks
         self.why = ""
         self._among = among
@@ -126,13 +128,13 @@ class Flight:
 
     async def __aenter__(self) -> Self:
         await self._limit.__aenter__()
-        self._among.add(self)
+        self._among[id(self)] = weakref.ref(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._among.discard(self)
+        self._among.pop(id(self), None)
         await self._limit.__aexit__(kind, error, trace)
 
     def interrupt(self, why: str) -> None:

@@ -82,7 +82,7 @@ class Engine:
         self.refusals = Refusals(ledger, clock)
         self._ejected: dict[str, tuple[Endpoint, str]] = {}
         self.cut_off = CutOff(drills)
-        self.flights: set[Flight] = set()
+        self.flights: dict[int, weakref.ref[Flight]] = {}
         self._warned: set[str] = set()
         self._by_file: tuple[Revocation, ...] = ()
         self._file_is_watched = False
@@ -219,7 +219,8 @@ class Engine:
             return
         with self._guard:
             streams = list(self._streams)
-        under_way: list[Flight | AsyncReplyStream] = [*tuple(self.flights), *streams]
+        flights = [found for each in tuple(self.flights.values()) if (found := each()) is not None]
+        under_way: list[Flight | AsyncReplyStream] = [*flights, *streams]
         for call in under_way:
             for why in hits(call.marks, aborting):
                 call.interrupt(why)
