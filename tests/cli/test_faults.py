@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -64,7 +64,9 @@ def test_every_error_of_the_package_has_an_exit_code() -> None:
     kinds = {getattr(errors, name) for name in errors.__all__} - {type(each) for each in wrong_use}
     budget = Budget("month", 1, Window.MONTH)
     refusal = Refusal(Position(budget, "", Balance(), None), 2, is_busy=False, wait_s=0.0)
-    more = {kind: {"refusal": refusal} for kind in kinds if issubclass(kind, errors.BudgetError)}
+    more: dict[Any, dict[str, Any]] = {
+        kind: {"refusal": refusal} for kind in kinds if issubclass(kind, errors.BudgetError)
+    }
     more[errors.ShareCapError] = {"refusal": admit_share(share(), 501, Holding(0, 0, 0))}
     codes = {kind: exit_code_of(kind("x", **more.get(kind, {}))) for kind in kinds}
     assert {exit_code_of(each) for each in wrong_use} == {2}
