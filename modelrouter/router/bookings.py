@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import orjson
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from modelrouter.ports import Reservation
     from modelrouter.router.epoch import Epoch
 
-__all__ = ["call_record", "new_call_id", "release", "stored_tags"]
+__all__ = ["call_record", "new_call_id", "release", "stored_tags", "tags_to_store"]
 
 
 def new_call_id(now_s: float, chance: Random) -> str:
@@ -41,6 +42,15 @@ def stored_tags(
         name: pseudonym(name, value) if name in declared and declared[name].personal else value
         for name, value in {**defaults, **given}.items()
     }
+
+
+async def tags_to_store(
+    given: Mapping[str, str], declared: Mapping[str, Tag], pseudonym: Callable[[str, str], str]
+) -> dict[str, str]:
+    """`stored_tags`; in a thread where a key may have to be read from the book."""
+    if any(tag.personal and (name in given or tag.default is not None) for name, tag in declared.items()):
+        return await asyncio.to_thread(stored_tags, given, declared, pseudonym)
+    return stored_tags(given, declared, pseudonym)
 
 
 def call_record(  # noqa: PLR0917 - what a record is made of

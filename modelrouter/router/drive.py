@@ -41,7 +41,7 @@ from modelrouter.core.subject import Calendar, Subject
 from modelrouter.errors import BudgetError, ModelRouterError, RequestError, RevokedError, ShareCapError
 from modelrouter.ledger.waiting import reserve_durably
 from modelrouter.ports import Delta, Reservation, Resolution, StreamEnd
-from modelrouter.router.bookings import call_record, new_call_id, release, stored_tags
+from modelrouter.router.bookings import call_record, new_call_id, release, tags_to_store
 from modelrouter.router.conversation import marked_answer, messages_for
 from modelrouter.router.cutting_off import Flight
 from modelrouter.router.judging import Judge
@@ -235,9 +235,7 @@ class Drive:
         answer = self._answer
         if self._judge.fault is not None and result.end is End.ANSWERED:
             raise self._judge.fault  # from the caller's own `accept`; the answer is booked
-        decision = self.decision
-        if result.not_granted or self._caps.told:
-            decision = replace(decision, not_granted=result.not_granted, capped=tuple(self._caps.told))
+        decision = self._caps.seen_in(self.decision, result.not_granted)
         error = error_of(result, decision, self.call_id)
         if error is not None:
             raise error
@@ -356,7 +354,7 @@ class Drive:
             except RevokedError as error:
                 return NotGranted(error.message, self._now_s(), revoked=True)
             except ShareCapError as error:
-                record = self._told_of_a_cap(deployment.id, error)
+                record = self._told_of_a_cap(reservation, error)
                 instead = self._caps.without_observed(reservation, error.refusal)
                 if instead is None:
                     return NotGranted(error.message, self._now_s(), share=error.refusal)
@@ -365,26 +363,20 @@ class Drive:
                 self._is_booked = True
                 return Granted(reservation.reservation_id, self._now_s())
 
-    def _told_of_a_cap(self, deployment: str, error: ShareCapError) -> CallRecord:
+    def _told_of_a_cap(self, refused: Reservation, error: ShareCapError) -> CallRecord:
         """Keep what a share cap said: in the record of the call too, unless that is in the book already."""
-        self._caps.told.append((deployment, error.refusal))
-        self.engine.tell_of_cap(error, deployment, self.call_id, self._request.route)
-        if self._record is None:
-            raise AssertionError("something was reserved without a record")
+        record, told = refused.call, self._caps.told
+        told.append((refused.deployment, error.refusal))
+        self.engine.tell_of_cap(error, refused.deployment, self.call_id, self._request.route)
         if not self._is_booked:
-            self._record = call_record(
-                self.call_id, self._request, self.decision, self._epoch, self._record.tags, self._caps.told
-            )
-        return self._record
+            record = call_record(self.call_id, self._request, self.decision, self._epoch, record.tags, told)
+            self._record = record
+        return record
 
     async def _new_record(self) -> CallRecord:
         """What is booked of this call. A key that stands behind a personal tag may have to be read from the book."""
         setup, given = self._epoch.setup, self._request.tags
-        pseudonym = self.engine.ledger.pseudonym
-        if any(tag.personal and (name in given or tag.default is not None) for name, tag in setup.tags.items()):
-            tags = await asyncio.to_thread(stored_tags, given, setup.tags, pseudonym)
-        else:
-            tags = stored_tags(given, setup.tags, pseudonym)
+        tags = await tags_to_store(given, setup.tags, self.engine.ledger.pseudonym)
         return call_record(self.call_id, self._request, self.decision, self._epoch, tags)
 
     def _not_permitted(self, step: Reserve) -> NotGranted | None:

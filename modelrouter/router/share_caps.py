@@ -10,6 +10,7 @@ from modelrouter.core.shares import ShareMode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelrouter.core.decision import Decision
     from modelrouter.core.shares import ShareDemand, ShareRefusal
     from modelrouter.core.steps import Reserve
     from modelrouter.ports import Reservation
@@ -26,6 +27,12 @@ class ShareCaps:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, ShareRefusal]] = []
+
+    def seen_in(self, decision: Decision, not_granted: tuple[tuple[str, str], ...]) -> Decision:
+        """A decision with what reserving came to."""
+        if not (not_granted or self.told):
+            return decision
+        return replace(decision, not_granted=not_granted, capped=tuple(self.told))
 
     def asked(self, step: Reserve, demands: Mapping[str, tuple[ShareDemand, ...]]) -> tuple[ShareDemand, ...]:
         """Those that are asked now; once all others have been asked, a soft one asks nothing.
