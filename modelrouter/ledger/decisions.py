@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from modelrouter.core.decision_record import derived, outcome_digest, recorded_from
 from modelrouter.core.grounds_text import grounds_from
 from modelrouter.ledger.audit.lines import CallRow, body_digest, call_digest, line_from, line_hash, misfit
-from modelrouter.ledger.refused import REFUSED
+from modelrouter.ledger.refused import REFUSED, refused_from
 from modelrouter.ledger.tables import ENTRY_COLUMNS
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelrouter.core.decision_record import Recorded
     from modelrouter.core.grounds import Grounds
     from modelrouter.ledger.audit.lines import Reader
+    from modelrouter.ledger.refused import RefusedLine
     from modelrouter.ledger.session import Column, Row
 
 __all__ = ["GroundsKept", "Rederived", "rederive"]
@@ -115,19 +116,20 @@ def _refused(session: Reader, known_as: str, grounds: GroundsKept) -> Rederived 
         f"SELECT {LINE} FROM entries WHERE kind = ? AND content LIKE ? ORDER BY seq",  # noqa: S608 - our own names
         (REFUSED, pattern),
     )
-    count, first = 0, None
+    first: tuple[Row, RefusedLine] | None = None
+    count = 0
     for row in rows:
-        content = json.loads(str(line_from(row).content))
-        if known_as in {content["call_id"], content["request_id"]}:
-            count += int(content["count"])
-            first = first or (row, content)
+        line = line_from(row)
+        said = refused_from(line.seq, line.at_us, line.content)
+        if known_as in {said.call_id, said.request_id}:
+            count += said.count
+            first = first or (row, said)
     if first is None:
         return None
-    row, content = first
-    faults = _faults_of_line(session, row)
-    names = ("decision", "call_id", "request_id", "route", "session", "tags")
-    texts = tuple(content[name] for name in names)
-    return _derive(grounds, texts, line_from(row).at_us, faults, was_refused=True, count=count)
+    row, said = first
+    tags = json.dumps(dict(said.tags), ensure_ascii=False)
+    texts = (said.decision, said.call_id, said.request_id, said.route, said.session, tags)
+    return _derive(grounds, texts, said.at_us, _faults_of_line(session, row), was_refused=True, count=count)
 
 
 def _derive(

@@ -6,16 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from modelrouter.errors import LedgerError
 from modelrouter.ledger.chain import canonical_text
 from modelrouter.ledger.derive import first_seq_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from modelrouter.ledger.session import Session
+    from modelrouter.ledger.session import Column, Session
     from modelrouter.ports import RefusedCalls
 
-__all__ = ["REFUSED", "RefusedLine", "refused_content", "refused_since"]
+__all__ = ["REFUSED", "RefusedLine", "refused_content", "refused_from", "refused_since"]
 
 REFUSED: Final = "refused"
 
@@ -69,21 +70,38 @@ def refused_content(refused: RefusedCalls) -> str:
 
 
 def refused_since(session: Session, since_us: int = 0) -> Iterator[RefusedLine]:
-    """The lines that were written from a moment on, in their order."""
-    first = first_seq_at(session, since_us)
-    rows = session.rows("SELECT at_us, content FROM entries WHERE kind = ? AND seq >= ? ORDER BY seq", (REFUSED, first))
-    for at_us, content in rows:
+    """The lines that were written from a moment on, in their order.
+
+    Raises:
+        LedgerError: one of them does not hold what such a line says.
+    """
+    sql = "SELECT seq, at_us, content FROM entries WHERE kind = ? AND seq >= ? ORDER BY seq"
+    for row in session.rows(sql, (REFUSED, first_seq_at(session, since_us))):
+        yield refused_from(*row)
+
+
+def refused_from(seq: Column, at_us: Column, content: Column) -> RefusedLine:
+    """The line of this number and moment.
+
+    Raises:
+        LedgerError: it does not hold what such a line says.
+    """
+    try:
         said = json.loads(str(content))
-        yield RefusedLine(
+        return RefusedLine(
             int(at_us or 0),
-            said["since_us"],
-            said["count"],
-            said["call_id"],
+            int(said["since_us"]),
+            int(said["count"]),
+            str(said["call_id"]),
             said["request_id"],
-            said["route"],
+            str(said["route"]),
             said["session"],
-            json.loads(said["tags"]),
+            dict(json.loads(said["tags"])),
             tuple(said["policies"]),
-            said["rules"],
-            said["decision"],
+            dict(said["rules"]),
+            str(said["decision"]),
         )
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerError(
+            f"line {seq} does not say what was refused: it was altered, see `modelrouter ledger verify`"
+        ) from error

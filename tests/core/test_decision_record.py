@@ -75,7 +75,7 @@ def decided(grounds: Grounds, request: Request, scenario: Scenario) -> tuple[Dec
     return decide(request, route, layers, grounds.world, scenario.moment), possible
 
 
-@everyday(150)
+@everyday(80)
 @given(scenarios(), FINDINGS, MESSAGES, st.sampled_from([None, 5.0]))
 def test_a_decision_is_derived_again_from_its_record_and_its_grounds(
     scenario: Scenario, inspected: Inspected, messages: list[dict[str, object]], timeout_s: float | None
@@ -107,7 +107,7 @@ def test_a_decision_is_derived_again_from_its_record_and_its_grounds(
     assert outcome_digest(again) == recorded.outcome == outcome_digest(decision)
 
 
-@everyday(60)
+@everyday(40)
 @given(scenarios())
 def test_grounds_are_read_back_exactly(scenario: Scenario) -> None:
     """A world of any dirt, with its routes and policies, is the same after its text."""

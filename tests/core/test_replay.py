@@ -49,7 +49,7 @@ def past_of(scenario: Scenario, grounds: Grounds, failed: int) -> Past:
     )
 
 
-@everyday(80)
+@everyday(50)
 @given(scenarios(), st.integers(0, 3))
 def test_what_did_not_change_changes_nothing(scenario: Scenario, failed: int) -> None:
     """Whoever failed, under the same grounds read back from their text: the same choice at the same cost."""
@@ -64,7 +64,7 @@ def test_what_did_not_change_changes_nothing(scenario: Scenario, failed: int) ->
     assert (tally.differences, tally.groups, tally.deserted) == (0, {}, [])
 
 
-@everyday(80)
+@everyday(50)
 @given(scenarios(), policies("one-more", ("d1", "d2")), st.sampled_from(Level), st.integers(0, 3))
 def test_another_policy_never_permits(scenario: Scenario, policy: Policy, level: Level, failed: int) -> None:
     """Adding a layer only takes candidates away, and each that is lost names a rule of the new policy."""

@@ -27,7 +27,6 @@ def record(ledger: MemoryLedger) -> dict[str, Any]:
     [
         ("{try: [a, b]}", {}, set()),
         ("{try: [a, b], prefer: latency}", {}, {"latency_s"}),
-        ("{try: [a, b], prefer: cost}", {}, set()),
         ("{try: [a, b]}", {"max_tokens": 7}, {"max_output_tokens"}),
         ("{try: [a, b]}", {"max_cost_usd": "0.5"}, {"ceiling_nano_usd"}),
         ("{try: [a, b]}", {"timeout_s": 9.0, "reasoning": "low"}, {"timeout_s", "reasoning"}),

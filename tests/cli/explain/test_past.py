@@ -172,6 +172,17 @@ def test_an_altered_refusal_is_found(folder: Path, run: Callable[..., Ran], aske
     assert "was altered" in told.out
 
 
+def test_a_refusal_that_cannot_be_read_is_no_traceback(
+    folder: Path, run: Callable[..., Ran], asked: tuple[str, str]
+) -> None:
+    """A line that holds something else is named; the answer is no."""
+    alter(folder, "UPDATE entries SET content = '{}' || content WHERE kind = 'refused'")
+    for arguments in (("explain", "--call", asked[1]), ("explain", "--refused"), ("replay",)):
+        told = run(*arguments)
+        assert told.code == 1
+        assert "does not say what was refused" in told.err
+
+
 def test_the_book_with_refusals_passes_the_audit(run: Callable[..., Ran], asked: tuple[str, str]) -> None:
     """The auditor knows lines of refused requests and the grounds that decisions name."""
     document = run("ledger", "verify", "--json").document
