@@ -12,8 +12,11 @@ import typer
 from modelrouter.cli.options import AsJson, ConfigOption
 from modelrouter.cli.screen import console, print_document, printable
 from modelrouter.core.assurance import Revocation
+from modelrouter.errors import LedgerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from modelrouter.config import Setup
 
 __all__ = ["restore", "revoke"]
@@ -73,7 +76,6 @@ def revoke(
     if reason is None or not reason.strip():
         raise typer.BadParameter("say why: whoever meets it reads it", param_hint="--reason")
     from modelrouter.cli.revoke.place import opened_place
-    from modelrouter.cli.revoke.screen import losses_of, revocation_document, show_losses
     from modelrouter.cli.revoke.wanted import roles_from, until_from
     from modelrouter.router.cutting_off import subject_of
 
@@ -84,18 +86,33 @@ def revoke(
         kind, found, reason, roles_from(roles, kind), until_us=until_us, abort_in_flight=abort_in_flight
     )
     with opened_place(setup, in_file=in_file, signing_key=signing_key, create=True) as place:
-        number = place.revoke(wanted)
-        shown = place.shown
-        revoked = place.revoked()
-    made = revoked[number]
+        number, shown = place.revoke(wanted), place.shown
+        revoked: Mapping[int, Revocation] = {number: wanted}
+        with suppress(LedgerError):  # it is done, whether or not it can be read again
+            revoked = place.revoked()
+    _tell(setup, revoked, number, revoked.get(number, wanted), shown, in_file=in_file, as_json=as_json)
+
+
+def _tell(
+    setup: Setup,
+    revoked: Mapping[int, Revocation],
+    number: int,
+    made: Revocation,
+    shown: str,
+    *,
+    in_file: bool,
+    as_json: bool,
+) -> None:
+    """What was revoked, and what that leaves, with everything else that is in force."""
+    from modelrouter.cli.revoke.screen import losses_of, revocation_document, show_losses
+
     losses = losses_of(setup, list(revoked.values()))
-    takes_nobody = not losses_of(setup, [made]).whys
     if as_json:
         print_document({"where": shown, "revoked": revocation_document(number, made), **losses.document()})
         return
     screen = console()
     screen.print(f"{made.subject} is revoked: number {number} in {shown}", style="bold", soft_wrap=True)
-    if takes_nobody:
+    if not losses_of(setup, [made]).whys:
         screen.print("no deployment of this config falls under it", soft_wrap=True)
     show_losses(losses)
     undo = f"modelrouter restore {number}{' --in-file' if in_file else ''}"
