@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,12 +85,15 @@ def observe(
     now = datetime.now(UTC)
     since_us = moment_us(since, now, UTC, option="--since")
     setup = read(find_config(config)).setup
-    seen = _seen(setup, _asked(setup, policy or ()), since_us, now)
+    untold: Counter[str] = Counter()
+    seen = _seen(setup, _asked(setup, policy or ()), since_us, now, untold)
     begin = written(since_us, UTC)
     if as_json:
-        print_document(_document(seen, begin, now.date()))
+        print_document({**_document(seen, begin, now.date()), "left_out": dict(untold)})
     else:
         _show(console(), seen, begin, now.date())
+        for reason, calls in untold.items():
+            console().print(f"left out: {calls:,}: {reason}", style="yellow", soft_wrap=True)
     if not all(each.is_safe for each in seen):
         raise typer.Exit(REFUSED)
 
@@ -111,7 +115,9 @@ def _asked(setup: Setup, names: Sequence[str]) -> dict[str, Policy]:
     return {name: each for name, each in observing.items() if not names or name in names}
 
 
-def _seen(setup: Setup, policies: Mapping[str, Policy], since_us: int, now: datetime) -> list[_Seen]:
+def _seen(
+    setup: Setup, policies: Mapping[str, Policy], since_us: int, now: datetime, untold: Counter[str]
+) -> list[_Seen]:
     from modelrouter.config.proof import broken_in
     from modelrouter.core.assurance import watched
 
@@ -124,7 +130,7 @@ def _seen(setup: Setup, policies: Mapping[str, Policy], since_us: int, now: date
         from modelrouter.ledger.told import told_calls
 
         with opened(setup.ledger) as book, book.reading() as session:
-            watches = watched(told_calls(session, since_us), digests)
+            watches = watched(told_calls(session, since_us, untold=untold), digests)
     broken = [each for each in broken_in(setup, now.timestamp()) if each.asserted.observed]
     return [
         _Seen(

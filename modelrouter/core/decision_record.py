@@ -27,6 +27,8 @@ from modelrouter.core.policy import Outcome
 from modelrouter.core.portability import stand_in, thinking_is_off
 from modelrouter.core.request import Needs, Reasoning, Request
 from modelrouter.core.route import Moment, Objective
+from modelrouter.core.share_record import share_from
+from modelrouter.core.shares import ShareMode, share_refusal_text
 from modelrouter.core.verdict import layers_for
 
 if TYPE_CHECKING:
@@ -36,8 +38,19 @@ if TYPE_CHECKING:
     from modelrouter.core.facts import World
     from modelrouter.core.grounds import Grounds
     from modelrouter.core.policy import Layer
+    from modelrouter.core.share_record import Capped
 
-__all__ = ["Frame", "Recorded", "derived", "frame_of", "layers_bound", "outcome_digest", "record_of", "recorded_from"]
+__all__ = [
+    "Frame",
+    "Recorded",
+    "as_reserved",
+    "derived",
+    "frame_of",
+    "layers_bound",
+    "outcome_digest",
+    "record_of",
+    "recorded_from",
+]
 
 Record: TypeAlias = "dict[str, Any]"
 
@@ -77,6 +90,7 @@ class Recorded:
         bound: places of the layers that bound it among those that could; None is all.
         asleep: those of which the waivers did not hold.
         defaults: tags that the request did not have; the book has their declared defaults.
+        capped: what share caps said before anything was reserved.
         outcome: digest of the outcome.
     """
 
@@ -87,6 +101,7 @@ class Recorded:
     bound: tuple[int, ...] | None = None
     asleep: frozenset[int] = frozenset()
     defaults: frozenset[str] = frozenset()
+    capped: tuple[Capped, ...] = ()
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -288,6 +303,7 @@ def _recorded(  # noqa: PLR0917 - as above
         bound=None if bound is None else tuple(bound),
         asleep=frozenset(get("asleep", ())),
         defaults=frozenset(get("defaults", ())),
+        capped=tuple(map(share_from, get("shares", ()))),
     )
 
 
@@ -349,6 +365,16 @@ def derived(
     bound = layers_bound(recorded, grounds) if layers is None else layers
     try:
         route = grounds.routes[recorded.request.route]
-        return decide(recorded.request, route, bound, grounds.world, recorded.moment, compiled=compiled)
+        found = decide(recorded.request, route, bound, grounds.world, recorded.moment, compiled=compiled)
     except (KeyError, TypeError) as error:
         raise ValueError("its grounds are not those of its record") from error
+    return as_reserved(found, recorded)
+
+
+def as_reserved(decision: Decision, recorded: Recorded) -> Decision:
+    """A derived decision with what share caps said when money was to be reserved."""
+    if not recorded.capped:
+        return decision
+    refused = [each for each in recorded.capped if each[1].demand.cap.mode is ShareMode.HARD]
+    not_granted = {name: share_refusal_text(refusal) for name, refusal in refused}
+    return replace(decision, not_granted=tuple(not_granted.items()), capped=recorded.capped)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from modelrouter.core.decision import compile_rows, day_of, decide
-from modelrouter.core.decision_record import layers_bound
+from modelrouter.core.decision_record import as_reserved, layers_bound
 from modelrouter.core.grounds import layers_named
 from modelrouter.core.inspection import Inspected, raised_tags
 from modelrouter.core.verdict import Precedents, layers_for
@@ -138,7 +138,7 @@ class Regime:
         if layers is None:
             layers = self._layers[key] = layers_bound(recorded, self.grounds)
         try:
-            return self._decide(request, layers, recorded)
+            return as_reserved(self._decide(request, layers, recorded), recorded)
         except KeyError as error:
             raise ValueError("its grounds are not those of its record") from error
 

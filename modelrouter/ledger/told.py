@@ -20,6 +20,7 @@ from modelrouter.ledger.decisions import GroundsKept
 from modelrouter.ledger.refused import refused_since
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Mapping, Sequence
 
     from modelrouter.core.assurance.told import Told
@@ -45,26 +46,47 @@ class _Call:
     decision: str
 
 
-def told_calls(session: Session, since_us: int, until_us: int = LARGEST) -> Iterator[ToldCall]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Where a call stands in the book, and how many it stands for."""
+
+    call: _Call
+    at_us: int
+    attempted: tuple[str, ...]
+    count: int = 1
+
+
+def told_calls(
+    session: Session, since_us: int, until_us: int = LARGEST, untold: Counter[str] | None = None
+) -> Iterator[ToldCall]:
     """Calls from one moment until another, in their order; those that nobody might serve are among them.
 
     A call belongs to the moment when its first attempt was reserved, or its refusal was written.
 
     Args:
         session: in one picture.
+        untold: counts those whose decision cannot be derived, by the reason, and leaves them out; None raises.
 
     Raises:
         LedgerError: a record cannot be read, or what it rests on is missing.
     """
     kept = _Derived(session)
-    both = _attempted(session, kept, since_us), _refused(session, kept, since_us)
-    for call in heapq.merge(*both, key=lambda each: each.at_us):
-        if call.at_us >= until_us:
+    both = _attempted(session, since_us), _refused(session, since_us)
+    for line in heapq.merge(*both, key=lambda each: each.at_us):
+        if line.at_us >= until_us:
             return
-        yield call
+        call = line.call
+        try:
+            told = kept.told(call)
+        except ValueError as error:
+            if untold is None:
+                raise LedgerError(f"the decision of call `{call.call_id}` cannot be derived: {error}") from None
+            untold[str(error)] += line.count
+            continue
+        yield ToldCall(call.call_id, line.at_us, call.route, line.attempted, told, line.count)
 
 
-def _attempted(session: Session, kept: _Derived, since_us: int) -> Iterator[ToldCall]:
+def _attempted(session: Session, since_us: int) -> Iterator[_Line]:
     after = first_seq_at(session, since_us) - 1
     while rows := session.rows(FIRSTS, (after,)):
         attempted = _deployments(session, [row[2] for row in rows])
@@ -73,14 +95,14 @@ def _attempted(session: Session, kept: _Derived, since_us: int) -> Iterator[Told
                 None if each is None else str(each) for each in columns
             )
             call = _Call(call_id or "", request_id, route or "", of_session, json.loads(tags or "{}"), decision or "")
-            yield ToldCall(call.call_id, whole(at_us), call.route, attempted.get(call_id, ()), kept.told(call))
+            yield _Line(call, whole(at_us), attempted.get(call_id, ()))
         after = whole(rows[-1][0])
 
 
-def _refused(session: Session, kept: _Derived, since_us: int) -> Iterator[ToldCall]:
+def _refused(session: Session, since_us: int) -> Iterator[_Line]:
     for line in refused_since(session, since_us):
         call = _Call(line.call_id, line.request_id, line.route, line.session, line.tags, line.decision)
-        yield ToldCall(line.call_id, line.at_us, line.route, (), kept.told(call), line.count)
+        yield _Line(call, line.at_us, (), line.count)
 
 
 def _deployments(session: Session, calls: Sequence[Column]) -> dict[Column, tuple[str, ...]]:
@@ -104,13 +126,10 @@ class _Derived:
         """What the decision of a call tells.
 
         Raises:
-            LedgerError: it cannot be derived.
+            ValueError: it cannot be derived.
         """
-        try:
-            recorded = recorded_from(call.decision, call.call_id, call.request_id, call.route, call.session, call.tags)
-            return told_of(self._regime(recorded.grounds).as_bound(recorded))
-        except ValueError as error:
-            raise LedgerError(f"the decision of call `{call.call_id}` cannot be derived: {error}") from None
+        recorded = recorded_from(call.decision, call.call_id, call.request_id, call.route, call.session, call.tags)
+        return told_of(self._regime(recorded.grounds).as_bound(recorded))
 
     def _regime(self, digest: str) -> Regime:
         found = self._regimes.get(digest)

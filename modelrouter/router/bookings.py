@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from modelrouter.core.attempts import Attempt, Billing, Failure, FailureKind, Phase
+from modelrouter.core.share_record import share_record
 from modelrouter.ports import CallRecord, Resolution
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from modelrouter.config.setup import Tag
     from modelrouter.core.decision import Decision
     from modelrouter.core.request import Request
-    from modelrouter.core.shares import ShareRefusal
+    from modelrouter.core.share_record import Capped
     from modelrouter.ports import Reservation
     from modelrouter.router.epoch import Epoch
 
@@ -59,14 +60,14 @@ def call_record(  # noqa: PLR0917 - what a record is made of
     decision: Decision,
     epoch: Epoch,
     tags: Mapping[str, str],
-    shares: Sequence[tuple[str, ShareRefusal]] = (),
+    shares: Sequence[Capped] = (),
 ) -> CallRecord:
     """The record of a call, with its tags as they are stored.
 
     Args:
         shares: deployments that a share cap spoke against before anything was reserved, and what it said.
     """
-    told = {"shares": [_share(name, refusal) for name, refusal in shares]} if shares else {}
+    told = {"shares": [share_record(name, refusal) for name, refusal in shares]} if shares else {}
     return CallRecord(
         call_id=call_id,
         request_id=request.request_id,
@@ -76,26 +77,6 @@ def call_record(  # noqa: PLR0917 - what a record is made of
         policies=tuple(layer.policy.name for layer in decision.layers),
         session=request.session,
     )
-
-
-def _share(deployment: str, refusal: ShareRefusal) -> dict[str, object]:
-    """What a cap was asked of, with the values that were read in the book."""
-    demand, holding = refusal.demand, refusal.holding
-    return {
-        "deployment": deployment,
-        "rule": demand.cap.rule,
-        "mode": demand.cap.mode.value,
-        "of": demand.cap.of.value,
-        "by": demand.cap.by,
-        "vendor": demand.vendor,
-        "settled": holding.settled,
-        "reserved": holding.reserved,
-        "needed": refusal.needed,
-        "total": holding.total,
-        "least": demand.cap.least,
-        "max": f"{demand.cap.numerator}/{demand.cap.denominator}",
-        "window_s": demand.cap.window_s,
-    }
 
 
 def release(reservation: Reservation, now_s: float) -> Resolution:

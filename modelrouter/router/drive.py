@@ -238,6 +238,8 @@ class Drive:
         decision = self._caps.seen_in(self.decision, result.not_granted)
         error = error_of(result, decision, self.call_id)
         if error is not None:
+            if result.end is End.NOT_GRANTED and decision.capped and not self._is_booked:
+                self.engine.refusals.note(self._epoch, self._request, decision, self.call_id)
             raise error
         if answer is None:
             raise AssertionError("a run was answered without an answer")
@@ -354,6 +356,10 @@ class Drive:
             except RevokedError as error:
                 return NotGranted(error.message, self._now_s(), revoked=True)
             except ShareCapError as error:
+                less = self._asked_less(reservation, step)
+                if less is not None:
+                    reservation = less
+                    continue
                 record = self._told_of_a_cap(reservation, error)
                 instead = self._caps.without_observed(reservation, error.refusal)
                 if instead is None:
@@ -362,6 +368,19 @@ class Drive:
             else:
                 self._is_booked = True
                 return Granted(reservation.reservation_id, self._now_s())
+
+    def _asked_less(self, refused: Reservation, step: Reserve) -> Reservation | None:
+        """The reservation to ask for instead where some of its share caps hold no more; else None.
+
+        The transaction that refused it has told who is cut off, and a vendor may be alone without them.
+        """
+        try:
+            demands = demands_now(self.engine, self._epoch, self.decision, self._request)
+        except RequestError:
+            return None
+        asked = self._caps.asked(step, demands)
+        shares = tuple(each for each in refused.shares if each in asked)
+        return replace(refused, shares=shares) if len(shares) < len(refused.shares) else None
 
     def _told_of_a_cap(self, refused: Reservation, error: ShareCapError) -> CallRecord:
         """Keep what a share cap said: in the record of the call too, unless that is in the book already."""

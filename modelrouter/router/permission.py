@@ -68,6 +68,8 @@ def demands_now(
 ) -> Mapping[str, tuple[ShareDemand, ...]]:
     """The share caps of a request, by deployment, as the configuration of this moment has them.
 
+    Whoever is cut off meanwhile is no choice any more: a vendor may be alone without it.
+
     Raises:
         RequestError: a reload took away the route, a tag or a policy that the call named.
     """
@@ -76,7 +78,12 @@ def demands_now(
         request = epoch.renewed(request)
         candidates = epoch.route(request.route).candidates
         decision = epoch.decide(request, engine.moment(epoch, decision.moment.seed, candidates))
-    return epoch.share_demands(decision)
+    found = epoch.share_demands(decision)
+    gone = engine.cut_off.among(epoch, tuple(found), engine.clock.now_s()) if found else {}
+    if not gone:
+        return found
+    left = tuple(each for each in decision.permitted if each.deployment not in gone)
+    return epoch.share_demands(replace(decision, permitted=left))
 
 
 def is_as_decided(endpoint: Endpoint, decided: Endpoint) -> bool:

@@ -1,4 +1,4 @@
-"""Requests that nobody might serve, on their way into the book: all are counted, few are written in full.
+"""Requests that rules or share caps left nobody for, on their way into the book: all are counted, few written in full.
 
 A caller that is refused may ask again at once, and thousands of times. Requests that are refused by the same rules
 share a line a minute at most: the first is written in full, the others count towards the next line. Nobody waits for
@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from modelrouter.core.shares import ShareMode
 from modelrouter.ports import RefusedCalls
 from modelrouter.router.bookings import call_record
 
@@ -134,9 +135,11 @@ class Refusals:
 
 
 def first_rules(decision: Decision) -> dict[str, str]:
-    """Deployment to the first rule that refuses it."""
+    """Deployment to the first rule that refuses it, or the share cap."""
     found = {name: decision.refusals(name) for name in decision.considered}
-    return {name: f"{each[0].layer}/{each[0].rule}" for name, each in found.items() if each}
+    capped = {name: refusal.demand.cap for name, refusal in decision.capped}
+    over = {name: cap.rule for name, cap in capped.items() if cap.mode is ShareMode.HARD}
+    return {name: f"{each[0].layer}/{each[0].rule}" for name, each in found.items() if each} | over
 
 
 def _count(taken: list[tuple[_Way, RefusedCalls]]) -> int:
@@ -148,4 +151,4 @@ def _recorded(epoch: Epoch, request: Request, decision: Decision, call_id: str) 
     declared = epoch.setup.tags
     defaults = {name: tag.default for name, tag in declared.items() if tag.default is not None}
     tags = {name: value for name, value in {**defaults, **request.tags}.items() if not declared[name].personal}
-    return call_record(call_id, request, decision, epoch, tags)
+    return call_record(call_id, request, decision, epoch, tags, decision.capped)

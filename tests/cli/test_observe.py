@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,3 +125,38 @@ def test_wrong_use(config: Path, run: Callable[..., Ran]) -> None:
     write(config, WATCHFUL.replace("observe: true\n", ""))
     ran = run("observe")
     assert (ran.code, ran.out.strip()) == (0, "no policy observes: each is enforced")
+
+
+SHARES = (
+    "policy: watchful\nobserve: true\nrules:\n"
+    "  vendors.share: {max: 0.5, of: calls, window: 24h, min_volume: 2, when_alone: refuse}\n"
+)
+
+
+def test_an_observed_share_cap_is_no_less_a_refusal(config: Path, run: Callable[..., Ran]) -> None:
+    """What it said when money was to be reserved counts as what any rule would have refused."""
+    write(config, SHARES)
+    ask("closed", "closed")
+    ran = run("observe", "--json")
+    [row] = ran.document["policies"]
+    assert (ran.code, row["safe"], row["calls"], row["refused"], row["nobody_left"]) == (1, False, 2, 1, 1)
+    [rule] = row["rules"]
+    assert (rule["rule"], rule["route"], rule["deployment"]) == ("vendors.share", "closed", "dear")
+    write(config, SHARES.replace("when_alone: refuse", "mode: soft"))
+    ask("both", "both", dear=[reply("dear")] * 2)
+    [row] = run("observe", "--json").document["policies"]
+    assert (row["safe"], row["calls"], row["refused"]) == (True, 2, 0), "a soft cap refuses nobody"
+
+
+def test_calls_without_a_decision_are_told_and_left_out(config: Path, run: Callable[..., Ran]) -> None:
+    """A call of the first version of the book keeps nobody from hearing about the others."""
+    ask("closed")
+    with closing(sqlite3.connect(config / "modelrouter.db")) as book, book:
+        for (name,) in book.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            book.execute(f"DROP TRIGGER {name}")
+        book.execute("""UPDATE calls SET decision = '{"epoch":"e","policies":[]}'""")
+    ask("chat")
+    ran = run("observe", "--json")
+    assert (ran.code, ran.document["policies"][0]["calls"]) == (0, 1)
+    assert ran.document["left_out"] == {"its record does not hold what the decision rests on": 1}
+    assert "left out: 1: its record does not hold" in run("observe").out

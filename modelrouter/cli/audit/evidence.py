@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelrouter.core.assurance import tally_of
+from modelrouter.ledger.audit.export import REVOCATION_COLUMNS, moment, revocation_rows
 from modelrouter.ledger.audit.lines import LARGEST, whole
 from modelrouter.ledger.audit.verify import verify
 from modelrouter.ledger.reads import positions
@@ -14,7 +16,7 @@ from modelrouter.ledger.reports import Question, report
 from modelrouter.ledger.told import told_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from modelrouter.cli.audit.period import Period
     from modelrouter.config import Setup
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from modelrouter.core.budget import Position
     from modelrouter.ledger.audit.verify import Report as Verified
     from modelrouter.ledger.reports import Report
-    from modelrouter.ledger.session import Session
+    from modelrouter.ledger.session import Row, Session
 
 __all__ = ["GROUPED", "Evidence", "Kept", "evidence_of"]
 
@@ -50,6 +52,8 @@ class Evidence:
         heads: the last line of each writer: id, number, hash.
         positions: where budgets stood when the last line was written.
         last_us: when that was; microseconds since 1970, UTC.
+        revocations: the values of `REVOCATION_COLUMNS` of those that were in force at a moment of the period.
+        untold: calls of the period whose decision cannot be derived, by the reason; nothing else counts them.
     """
 
     tally: Tally
@@ -59,6 +63,8 @@ class Evidence:
     verified: Verified
     positions: Sequence[Position]
     last_us: int
+    revocations: Sequence[Row]
+    untold: Mapping[str, int]
 
     def policy(self, digest: str) -> dict[str, Any] | None:
         """The text of a policy by its hash, as it was in force; None where the book does not have it."""
@@ -80,13 +86,14 @@ def evidence_of(session: Session, setup: Setup, period: Period) -> Evidence:
         RequestError: the period cuts an hour whose lines are in an archive.
     """
     since, until = period.since_us, period.until_us
+    untold: Counter[str] = Counter()
 
     def summed(*by: str) -> Report:
         return report(session, Question(by, since, until))
 
     ((last_us,),) = session.rows("SELECT at_us FROM state")
     return Evidence(
-        tally=tally_of(told_calls(session, since, until)),
+        tally=tally_of(told_calls(session, since, until, untold)),
         reports={**{name: summed(name) for name in GROUPED}, "deployment,operator": summed("deployment", "operator")},
         documents=tuple(
             Kept(str(digest), str(kind), str(name), str(body), whole(at_us))
@@ -106,4 +113,16 @@ def evidence_of(session: Session, setup: Setup, period: Period) -> Evidence:
         verified=verify(session),
         positions=positions(session, setup.budgets, 0),
         last_us=whole(last_us),
+        revocations=tuple(_revocations(session, since, until)),
+        untold=untold,
     )
+
+
+def _revocations(session: Session, since_us: int, until_us: int) -> Iterator[Row]:
+    """Those that were in force at some moment, as the book tells them; moments of the same form sort by their text."""
+    begin, end = moment(since_us), moment(until_us)
+    for row in revocation_rows(session):
+        said = dict(zip(REVOCATION_COLUMNS, row, strict=True))
+        over = [str(said[name]) for name in ("until", "restored_at") if said[name] is not None]
+        if str(said["at"]) < end and all(begin < each for each in over):
+            yield row

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Count", "Tally", "tally_of"]
 
-PER_REQUEST: Final = frozenset({"request.bound", "request.cost_usd"})
+PER_REQUEST: Final = frozenset({"request.bound", "request.cost_usd", "vendors.share"})
 """Rules whose reason holds figures of a single request: they are counted without it."""
 
 
@@ -40,7 +40,7 @@ class Tally:
         waivers: by id and deployment.
         refusals: by route, deployment, layer, rule and reason.
         observed: what was recorded and not enforced, by route, deployment, policy and rule.
-        nobody: calls for which nobody was permitted, by route.
+        nobody: calls that nobody might serve, by route.
     """
 
     calls: Count = field(default_factory=Count)
@@ -65,7 +65,7 @@ class Tally:
         for seen in call.told.observed:
             if not seen.waiver:
                 self.observed.setdefault((call.route, seen.deployment, seen.policy, seen.rule), Count()).take(call)
-        if not call.told.permitted:
+        if not call.attempted:
             self.nobody.setdefault(call.route, Count()).take(call)
 
 

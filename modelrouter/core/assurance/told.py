@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modelrouter.core.policy import Outcome
+from modelrouter.core.rules.share import SHARE
+from modelrouter.core.shares import ShareMode, share_refusal_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from modelrouter.core.decision import Decision
+    from modelrouter.core.shares import ShareRefusal
 
 __all__ = ["Observed", "Told", "ToldCall", "ToldLayer", "ToldRefusal", "told_of"]
 
@@ -32,7 +35,7 @@ class ToldLayer:
 
 @dataclass(frozen=True, slots=True)
 class ToldRefusal:
-    """What kept a deployment out."""
+    """What kept a deployment out: a rule when it was decided, or a share cap when money was to be reserved."""
 
     layer: str
     rule: str
@@ -59,7 +62,7 @@ class Told:
 
     Attributes:
         permitted: best first.
-        refused: each other candidate with all that refused it, in the order of judging.
+        refused: each candidate that something refused with all that did, in the order of judging.
         waived: deployment and id of each waiver that turned a refusal.
     """
 
@@ -76,7 +79,7 @@ class ToldCall:
 
     Attributes:
         at_us: when its first attempt was reserved, microseconds since 1970, UTC.
-        attempted: deployments in the order of attempts; none where nobody was permitted.
+        attempted: deployments in the order of attempts; none where nobody might serve it.
         count: how many calls it stands for; above 1 only where many alike were refused.
     """
 
@@ -91,23 +94,47 @@ class ToldCall:
 def told_of(decision: Decision) -> Told:
     """What a decision tells."""
     verdicts = decision.verdicts
+    refused = {
+        name: tuple(ToldRefusal(each.layer, each.rule, each.judgement.reason) for each in refusals)
+        for name in decision.considered
+        if (refusals := decision.refusals(name))
+    }
+    for name, refusal in decision.capped:
+        if refusal.demand.cap.mode is ShareMode.HARD:
+            over = ToldRefusal(_policy_of(refusal), SHARE, share_refusal_text(refusal))
+            refused[name] = (*refused.get(name, ()), over)
+    observed = tuple(
+        Observed(each.deployment, each.layer, each.rule, "" if each.waiver is None else each.waiver.id)
+        for each in verdicts
+        if each.observed and each.judgement.outcome is not Outcome.PERMITTED
+    )
     return Told(
         layers=tuple(
             ToldLayer(layer.policy.name, layer.policy.digest, layer.level.value, layer.policy.observe)
             for layer in decision.layers
         ),
         permitted=tuple(each.deployment for each in decision.permitted),
-        refused={
-            name: tuple(ToldRefusal(each.layer, each.rule, each.judgement.reason) for each in refusals)
-            for name in decision.considered
-            if (refusals := decision.refusals(name))
-        },
+        refused=refused,
         waived=tuple(
             (each.deployment, each.waiver.id) for each in verdicts if each.waiver is not None and not each.observed
         ),
-        observed=tuple(
-            Observed(each.deployment, each.layer, each.rule, "" if each.waiver is None else each.waiver.id)
-            for each in verdicts
-            if each.observed and each.judgement.outcome is not Outcome.PERMITTED
-        ),
+        observed=(*observed, *_over_a_share(decision)),
     )
+
+
+def _over_a_share(decision: Decision) -> Iterator[Observed]:
+    """Whom an observed share cap would have refused; one that is written as soft would have had others tried first."""
+    hard = {
+        layer.policy.name
+        for layer in decision.layers
+        for spec in layer.policy.rules
+        if spec.key == SHARE and spec.options.get("mode") != ShareMode.SOFT.value
+    }
+    for name, refusal in decision.capped:
+        policy = _policy_of(refusal)
+        if refusal.demand.cap.mode is ShareMode.OBSERVED and policy in hard:
+            yield Observed(name, policy, SHARE)
+
+
+def _policy_of(refusal: ShareRefusal) -> str:
+    return refusal.demand.cap.rule.removesuffix(f"/{SHARE}")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modelrouter import NoRouteError, Router
+from modelrouter import NoRouteError, Router, ShareCapError
+from modelrouter.core.assurance import ROLES_OF, Revocation, RevokedKind
+from modelrouter.ledger import open_ledger
 from modelrouter.testing import FakeClock, FakeTransport, failure, reply
 from tests.ledger.audit_book import connect
 
@@ -58,6 +60,7 @@ rules:
 waivers:
   - {id: W-7, rule: customers/operator.id, subject: gpt, because: "=1+1", owner: dpo, expires: 2999-12-31}
 """
+SHARE = "{max: 0.6, of: calls, window: 366d, min_volume: 5, when_alone: refuse}"
 WATCHFUL = "policy: watchful\nobserve: true\nrules:\n  operator.country: {deny: [US]}\n"
 KEY, PROMPT, ANSWER, PERSON = "sk-invented-key", "a question nobody may read", "an answer as secret", "ann@example.org"
 BEGIN_S = 1_793_500_000.0  # in November 2026
@@ -259,3 +262,47 @@ def test_wrong_use_writes_nothing(booked: Path, run: Callable[..., Ran]) -> None
     assert run("audit", *PERIOD, "--out", "empty").code == 0
     assert run("audit", *PERIOD).code == 0
     assert (booked / "audit-2026-Q4" / "README.md").exists()
+
+
+@pytest.mark.parametrize("booked", ["sqlite"], indirect=True)
+def test_who_was_cut_off_and_what_caps_refused_are_told(booked: Path, run: Callable[..., Ran]) -> None:
+    """Revocations of the period have a table of their own, and both stand among the reasons as what they are."""
+    capped = CUSTOMERS.replace("request.cost_usd: {max: 0.02}", f"vendors.share: {SHARE}")
+    (booked / "policies" / "customers.yaml").write_text(capped, encoding="utf-8")
+    clock = FakeClock(BEGIN_S + 86_400.0)
+    gone = Revocation(RevokedKind.DEPLOYMENT, "small", "moved", ROLES_OF[RevokedKind.DEPLOYMENT])
+    over = Revocation(RevokedKind.VENDOR, "mistral", "a trial", ROLES_OF[RevokedKind.VENDOR])
+    store = open_ledger(f"sqlite:///{booked / 'modelrouter.db'}", clock)
+    with Router.from_config(transports={"direct": FakeTransport(reply(ANSWER))}, clock=clock, ledger=store) as router:
+        router.complete("drafts", PROMPT)
+        with pytest.raises(ShareCapError):
+            router.complete("drafts", PROMPT)
+        store.restore([store.revoke(over)])
+        store.revoke(gone)
+        with pytest.raises(ShareCapError):
+            router.complete("support", PROMPT)
+    assert run("audit", "--period", "2026", "--on", "2026-12-01", "--out", "pack").code == 0
+    pack = booked / "pack"
+    found = {(row["route"], row["deployment"], row["rule"]): row for row in rows(pack, "refusals")}
+    assert found["support", "small", "revoked"]["what_that_is"].startswith("somebody had cut it off")
+    assert found["support", "gpt", "vendors.share"]["calls"] == found["drafts", "gpt", "vendors.share"]["calls"] == "1"
+    cut = [(row["kind"], row["name"], row["reason"], row["in_force"]) for row in rows(pack, "revocations")]
+    assert cut == [("vendor", "mistral", "a trial", "0"), ("deployment", "small", "moved", "1")]
+    page = (pack / "README.md").read_text(encoding="utf-8")
+    assert "Cut off at some moment of the period: `deployment:small`, `vendor:mistral`" in page
+    assert "Calls for `drafts` that nobody might serve: 1." in page
+    assert run("audit", "--period", "2025", "--on", "2026-12-01", "--out", "before").code == 0
+    assert rows(booked / "before", "revocations") == []
+
+
+@pytest.mark.parametrize("booked", ["sqlite"], indirect=True)
+def test_decisions_that_are_gone_do_not_keep_the_pack_from_being_made(booked: Path, run: Callable[..., Ran]) -> None:
+    """What a decision rests on was altered: it is counted apart on the first page, and the answer is 1."""
+    with closing(connect(booked / "modelrouter.db")) as connection:
+        connection.execute("UPDATE documents SET body = body || ' ' WHERE kind = 'grounds' AND rowid = "
+                           "(SELECT MIN(rowid) FROM documents WHERE kind = 'grounds')")  # fmt: skip
+    ran = run("audit", *PERIOD, "--out", "pack", "--json")
+    assert (ran.code, ran.document["ok"]) == (1, False)
+    page = (booked / "pack" / "README.md").read_text(encoding="utf-8")
+    assert "- Calls: 1 (4 attempts" in page
+    assert "Calls whose decision cannot be derived, so that only sums count them: 2**: the text of" in page
