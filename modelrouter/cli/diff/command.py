@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,7 @@ class Compared:
         orders: routes whose candidates are tried in another order, before and after, in words.
         budgets: those that are not the same.
         uninspected: what no longer looks into requests, or raises no tag any more, in words.
+        unheeded: signed files of revocations that are not obeyed any more, in words.
     """
 
     old: str
@@ -45,11 +47,12 @@ class Compared:
     orders: tuple[tuple[str, str, str], ...] = ()
     budgets: tuple[Change, ...] = ()
     uninspected: tuple[str, ...] = ()
+    unheeded: tuple[str, ...] = ()
 
     @property
     def permits_more(self) -> bool:
         """Whether the new one permits anything that the old one refused."""
-        return self.found.permits_more or bool(self.uninspected)
+        return self.found.permits_more or bool(self.uninspected or self.unheeded)
 
 
 def diff(
@@ -69,7 +72,8 @@ def diff(
     """Compare two policies, or two configs, by meaning: which deployments change verdict on which routes, and why.
 
     0 if NEW permits nothing that OLD refused, 1 if it does: a newly permitted deployment or candidate, a higher limit,
-    less asserted of a route, a new waiver, a policy that only observes now or binds less, an inspection that is gone.
+    less asserted of a route, a new waiver, a policy that only observes now or binds less, an inspection that is gone,
+    a signed file of revocations that is not obeyed any more.
     """
     compared = _compared(old, new, catalog=catalog, country=country, day=day_asked(on), config=config)
     if as_json:
@@ -120,7 +124,8 @@ def _of_configs(old: Named, new: Named, day: date) -> Compared:
     )
     budgets = differences(before.setup.budgets, after.setup.budgets)
     gone = tuple(_uninspected(before.setup, after.setup))
-    return Compared(old.shown, new.shown, day, "their own routes", found, orders, budgets, gone)
+    unheeded = tuple(_unheeded(before.setup, after.setup))
+    return Compared(old.shown, new.shown, day, "their own routes", found, orders, budgets, gone, unheeded)
 
 
 def _uninspected(before: Setup, after: Setup) -> Iterator[str]:
@@ -133,6 +138,15 @@ def _uninspected(before: Setup, after: Setup) -> Iterator[str]:
         for kind, value in ladder.raised_by.items():
             if later is None or later.raised_by.get(kind) != value:
                 yield f"finding `{kind}` raises tag `{tag}` to `{value}` no more"
+
+
+def _unheeded(before: Setup, after: Setup) -> Iterator[str]:
+    """Files that only ever take candidates away. The two configs may lie in folders of their own."""
+    obeyed = Counter(place.path.name for place in after.revoked)
+    for place in before.revoked:
+        if not obeyed[place.path.name]:
+            yield f"who is cut off by the signed file `{place.path.name}` is cut off no more"
+        obeyed[place.path.name] -= 1
 
 
 def _of_policies(old: Named, new: Named, over: Over, words: str, day: date) -> Compared:

@@ -71,6 +71,7 @@ def compared_document(compared: Compared) -> Document:
             for each in found.duties
         ],
         "inspection_taken_back": list(compared.uninspected),
+        "revocations_taken_back": list(compared.unheeded),
         "orders": [{"route": route, "before": was, "after": now} for route, was, now in compared.orders],
         "budgets": [
             {

@@ -54,7 +54,7 @@ def show_compared(screen: Console, compared: Compared) -> None:
     _show_duties(screen, found)
     for loosening in found.loosenings:
         _show_loosening(screen, loosening)
-    for words in compared.uninspected:
+    for words in (*compared.uninspected, *compared.unheeded):
         screen.print(words, style="red")
     for words in found.wider:
         screen.print(f"taken now, and not before: {words}", style="yellow")

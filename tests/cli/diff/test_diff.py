@@ -142,6 +142,21 @@ def test_an_inspection_that_is_taken_back_permits_more(run: Callable[..., Ran], 
     assert "raises tag `kind` to `secret` no more" in " ".join(run("diff", old, lower).out.split())
 
 
+def test_a_file_of_revocations_that_is_not_obeyed_any_more_permits_more(
+    run: Callable[..., Ran], write: Callable[..., str]
+) -> None:
+    """Whoever it cuts off could be asked again; the same file named from another folder, or one more, is no less."""
+    obeying = CONFIG + "revocations: {file: revoked.json, key: 'env:REVOCATIONS_KEY'}\n"
+    old, new = write("old.yaml", obeying), write("new.yaml", CONFIG)
+    gone = run("diff", old, new, "--json")
+    assert (gone.code, gone.document["ok"]) == (1, False)
+    words = "who is cut off by the signed file `revoked.json` is cut off no more"
+    assert gone.document["revocations_taken_back"] == [words]
+    assert words in " ".join(run("diff", old, new).out.split())
+    assert run("diff", new, old).code == 0
+    assert run("diff", old, write("elsewhere/old.yaml", obeying)).code == 0
+
+
 def test_shipped_policies_over_the_catalog(run: Callable[..., Ran]) -> None:
     """Without any config: the sovereign policy permits less than the one it extends, whatever is on offer."""
     ran = run("diff", "eu-gdpr", "eu-sovereign", "--catalog", "--country", "de", "--json")

@@ -27,8 +27,9 @@ def calls(draw: st.DrawFn) -> ToldCall:
         tuple(draw(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(("W-1", "W-2"))), unique=True))),
         tuple(Observed(name, "b", "model.id", waiver) for name in NAMES for waiver in draw(WAIVERS)),
     )
+    attempted = draw(st.sampled_from(((), told.permitted[:1])))
     return ToldCall(
-        "c", draw(st.integers(1, 9)), draw(st.sampled_from(("r1", "r2"))), (), told, draw(st.integers(1, 3))
+        "c", draw(st.integers(1, 9)), draw(st.sampled_from(("r1", "r2"))), attempted, told, draw(st.integers(1, 3))
     )
 
 
@@ -47,7 +48,7 @@ def test_a_tally_counts_each_call_where_it_belongs(given_calls: list[ToldCall]) 
         waivers.update({(waiver, name): call.count for name, waiver in call.told.waived})
         observed.update({(call.route, each.deployment): call.count for each in call.told.observed if not each.waiver})
         refused.update({(call.route, each.rule, each.layer): call.count for each in call.told.refused["c"]})
-        nobody.update({call.route: call.count} if not call.told.permitted else {})
+        nobody.update({call.route: call.count} if not call.attempted else {})
     assert {layer: count.calls for layer, count in found.policies.items()} == dict(policies)
     assert {key: count.calls for key, count in found.waivers.items()} == dict(waivers)
     assert {key[:2]: count.calls for key, count in found.observed.items()} == dict(observed)
