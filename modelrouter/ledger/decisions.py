@@ -7,6 +7,7 @@ record of a call with the line of its first reservation, and that line with the 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["GroundsKept", "Rederived", "rederive"]
 
 LINE: Final = ", ".join(name for name, _ in ENTRY_COLUMNS)
+WILD: Final = re.compile("[%_!]")
+"""What a pattern must escape; the sign is ours, because one store would take a backslash for it, and another not."""
 CALL: Final = "call_id, request_id, at_us, writer, route, session, tags, policies, decision"
 
 
@@ -111,10 +114,10 @@ def _attempted(session: Reader, row: Row, grounds: GroundsKept) -> Rederived:
 
 
 def _refused(session: Reader, known_as: str, grounds: GroundsKept) -> Rederived | None:
-    pattern = f"%{json.dumps(known_as, ensure_ascii=False)}%"
+    pattern = WILD.sub(r"!\g<0>", json.dumps(known_as, ensure_ascii=False))
     rows = session.rows(
-        f"SELECT {LINE} FROM entries WHERE kind = ? AND content LIKE ? ORDER BY seq",  # noqa: S608 - our own names
-        (REFUSED, pattern),
+        f"SELECT {LINE} FROM entries WHERE kind = ? AND content LIKE ? ESCAPE '!' ORDER BY seq",  # noqa: S608 - our own names
+        (REFUSED, f"%{pattern}%"),
     )
     first: tuple[Row, RefusedLine] | None = None
     count = 0

@@ -158,3 +158,22 @@ def test_refusals_in_a_real_book(tmp_path: Path, kind: str, request: pytest.Fixt
     assert found is not None
     assert (found.faults, found.was_refused, found.count) == ((), True, 3)
     assert lines[0].rules == dict.fromkeys("abc", "cheap/request.cost_usd")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_refused_request_is_found_by_any_id(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    """Signs that mean something in JSON or in a pattern mean themselves; no other request is taken for it."""
+    url = f"sqlite:///{tmp_path}/own.db" if kind == "sqlite" else str(request.getfixturevalue("book_url"))
+    ledger, clock = open_ledger(url, SystemClock()), FakeClock()
+    names = ("order-1", "order_1", 'a"b', "c\\d", "50%", "wh!t")
+    with played(tmp_path, FakeTransport(reply("x")), top=TOP, ledger=ledger, clock=clock) as router:
+        for name in names:
+            refuse(router, request_id=name)
+            clock.move(refusals.EVERY_S)
+    reader = open_ledger(url, SystemClock())
+    with reader.reading() as session:
+        found = {name: rederive(session, name) for name in (*names, "order%", "_rder-1")}
+    reader.close(5)
+    assert {name: None if each is None else each.request_id for name, each in found.items()} == {
+        **{name: name for name in names}, "order%": None, "_rder-1": None,
+    }  # fmt: skip
