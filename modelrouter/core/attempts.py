@@ -254,8 +254,9 @@ class _Run:
         self.overloads.pop(hop.deployment, None)
         self.revoked.pop(hop.deployment, None)
         self.shares.pop(hop.deployment, None)
-        if told.revoked:
+        if told.revoked or told.share is not None:  # what a budget said before is not the reason any more
             self.refusals.pop(hop.deployment, None)
+        if told.revoked:
             self.revoked[hop.deployment] = None
         if told.share is not None:
             self.shares[hop.deployment] = told.share

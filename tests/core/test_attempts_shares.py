@@ -7,6 +7,7 @@ from modelrouter.core.failure import Failure, FailureKind, Phase
 from modelrouter.core.shares import Holding, Measure, ShareCap, ShareDemand, ShareMode, ShareRefusal
 from modelrouter.core.steps import Overload
 from tests.core.test_attempts import USAGE, hop, plan
+from tests.core.test_attempts_properties import refusal
 
 
 def over(mode: ShareMode) -> NotGranted:
@@ -84,3 +85,11 @@ def test_one_that_was_put_off_may_still_be_waited_for() -> None:
     full = NotGranted("full", 1.0, overload=Overload(5.0))
     found = played("ab", {"a": [over(SOFT), full], "b": [over(HARD)]})
     assert found == (["a", "b", "a!", "a."], End.ANSWERED, {"b": "hard cap"})
+
+
+def test_a_cap_that_comes_after_a_busy_budget_is_the_reason() -> None:
+    """Money was waited for, and was not what was missing: the end says so, and nobody is told to try again for it."""
+    busy = NotGranted("busy", 1.0, refusal=refusal(5.0))
+    assert played("a", {"a": [busy, over(HARD)]}) == (["a", "a."], End.NOT_GRANTED, {"a": "hard cap"})
+    spent = NotGranted("spent", 1.0, refusal=refusal(0.0, is_busy=False))
+    assert played("a", {"a": [busy, spent]}) == (["a", "a."], End.BUDGET, {"a": "spent"})
