@@ -26,7 +26,7 @@ __all__ = ["OracleDifference", "every_tags", "oracle_difference", "oracle_limits
 
 VALUES: Final = {"data_class": ("personal", "public", None), "team": ("a", "b", None)}
 RANKS: Final = {"window": 1, "documented": 2, "proved": 3}
-OF_A_REQUEST: Final = ("bound", "wire", "request")
+OF_A_REQUEST: Final = ("bound", "wire", "cut-off", "request")
 
 Policies = tuple[tuple["Policy", "Level"], ...]
 
