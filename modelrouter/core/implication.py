@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from modelrouter.core.policy import Policy
 from modelrouter.core.rules.grammar import amount
 from modelrouter.core.rules.places import countries_of, is_mystery
+from modelrouter.core.rules.share import cap_of
+from modelrouter.core.shares import ShareMode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from modelrouter.core.facts import World
     from modelrouter.core.policy import RuleSpec
+    from modelrouter.core.shares import ShareCap
 
 __all__ = ["covers", "deny_is_idle", "excludes"]
 
@@ -30,6 +34,9 @@ WORD_LIMITS: Final = frozenset({"facts.confidence", "request.bound"})
 
 def covers(strict: RuleSpec, loose: RuleSpec, world: World) -> bool:
     """Whether whatever `strict` permits, `loose` permits: then `loose` refuses nothing that `strict` lets through."""
+    caps = [cap_of(Policy("", (spec,)), spec) for spec in (strict, loose)]
+    if caps[0] is not None and caps[1] is not None:
+        return _cap_covers(caps[0], caps[1])
     if strict.key != loose.key or _plain(strict.options) != _plain(loose.options):
         return False
     return (
@@ -37,6 +44,18 @@ def covers(strict: RuleSpec, loose: RuleSpec, world: World) -> bool:
         and _deny_covers(strict, loose, world)
         and _limits_cover(strict, loose)
         and _requirement_covers(strict, loose)
+    )
+
+
+def _cap_covers(strict: ShareCap, loose: ShareCap) -> bool:
+    """Whether a share cap leaves nobody more than another does; a soft one never takes a hard one's place."""
+    same = (strict.of, strict.by, strict.window_s) == (loose.of, loose.by, loose.window_s)
+    return (
+        same
+        and strict.numerator * loose.denominator <= loose.numerator * strict.denominator
+        and strict.least <= loose.least
+        and strict.permits_alone <= loose.permits_alone
+        and (loose.mode is ShareMode.SOFT or strict.mode is not ShareMode.SOFT)
     )
 
 

@@ -163,3 +163,36 @@ def test_what_excludes_what(one: RuleSpec, other: RuleSpec, proved: bool) -> Non
 def test_a_deny_is_idle_where_allow_says_it_all(spec: RuleSpec, idle: bool) -> None:
     """Only where no allowed member, nor a parent of one, could be denied."""
     assert deny_is_idle(spec, EARTH) is idle
+
+
+CAP: Final = {"of": "spend", "window": "30d", "min_volume": 100, "when_alone": "permit"}
+
+
+@pytest.mark.parametrize(
+    ("strict", "loose", "is_so"),
+    [
+        ({"max": "0.5"}, {"max": "0.7"}, True),
+        ({"max": "0.7"}, {"max": "0.5"}, False),
+        ({"min_volume": 10}, {}, True),
+        ({}, {"min_volume": 10}, False),
+        ({"min_volume": "100.0", "by": "operator"}, {}, True),
+        ({"when_alone": "refuse"}, {}, True),
+        ({}, {"when_alone": "refuse"}, False),
+        ({}, {"mode": "soft", "when_alone": None}, True),
+        ({"mode": "soft", "when_alone": None}, {}, False),
+        ({"mode": "soft", "when_alone": None, "max": "0.4"}, {"mode": "soft", "when_alone": None}, True),
+        ({"window": "24h"}, {}, False),
+        ({"by": "parent"}, {}, False),
+        ({"of": "calls"}, {}, False),
+    ],
+)
+def test_share_caps_are_compared_by_what_they_leave(
+    strict: dict[str, object], loose: dict[str, object], *, is_so: bool
+) -> None:
+    """A smaller share of a smaller volume is no more; other windows, measures and vendors cannot be told apart."""
+
+    def cap(changes: dict[str, object]) -> RuleSpec:
+        options = {name: value for name, value in {**CAP, **changes}.items() if name != "max" and value is not None}
+        return RuleSpec("vendors.share", at_most=Decimal(str(changes.get("max", "0.6"))), options=options)
+
+    assert covers(cap(strict), cap(loose), EARTH) is is_so

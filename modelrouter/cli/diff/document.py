@@ -113,7 +113,12 @@ def _turned(turned: Turned) -> Document:
 def _asserted(change: AssertionChange) -> Document:
     def told(specs: Iterable[tuple[str, RuleSpec]]) -> list[Document]:
         return [
-            {"rule": f"{policy}/{spec.key}", "min": _word(spec.at_least), "max": _word(spec.at_most)}
+            {
+                "rule": f"{policy}/{spec.key}",
+                "min": _word(spec.at_least),
+                "max": _word(spec.at_most),
+                "options": {name: _word(value) for name, value in sorted(spec.options.items())},
+            }
             for policy, spec in specs
         ]
 

@@ -129,7 +129,9 @@ def _show_assertion(screen: Console, change: AssertionChange) -> None:
 
 def _bounds(spec: RuleSpec) -> str:
     limits = (("min", spec.at_least), ("max", spec.at_most))
-    return " ".join(f"{verb} {value}" for verb, value in limits if value is not None)
+    words = [f"{verb} {value}" for verb, value in limits if value is not None]
+    options = ", ".join(f"{name} {value}" for name, value in sorted(spec.options.items()))
+    return " ".join([*words, f"({options})"] if options else words)
 
 
 def _show_other_reasons(screen: Console, turned: tuple[Turned, ...]) -> None:

@@ -28,6 +28,7 @@ from modelrouter.core.money import nano_from_usd
 from modelrouter.core.policy import Judgement, Level, Outcome
 from modelrouter.core.rules import assertion_of, family_of
 from modelrouter.core.rules.grammar import amount
+from modelrouter.core.rules.share import refuses_nobody
 from modelrouter.core.situations import OTHER, situations
 from modelrouter.core.subject import Calendar, Subject
 from modelrouter.core.verdict import Precedents, Verdict, compile_rows, layers_for, waiver_for
@@ -252,8 +253,9 @@ class _Gathered:
             if name not in after.side.routes:
                 continue
             was, now = _asserted(before.layers(name)), _asserted(after.layers(name))
-            is_looser = not all(_is_met(spec, now, world) for _, spec in was)
-            if is_looser or not all(_is_met(spec, was, world) for _, spec in now):
+            is_looser = not all(refuses_nobody(spec) or _is_met(spec, now, world) for _, spec in was)
+            is_same = all(_is_met(spec, now, world) for _, spec in was)
+            if not is_same or not all(_is_met(spec, was, world) for _, spec in now):
                 key = (str(was), str(now))
                 kept = self.assertions.get(key, AssertionChange((), was, now, is_looser))
                 self.assertions[key] = replace(kept, routes=(*kept.routes, name))

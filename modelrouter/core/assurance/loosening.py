@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelrouter.core.implication import covers
 from modelrouter.core.rules import assertion_of, family_of
+from modelrouter.core.rules.share import refuses_nobody
 from modelrouter.core.verdict import layers_for
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def loosenings(
     same_facts = _reads_as_much(was, now)
     for layer in was:
         for spec in layer.policy.rules:
-            if assertion_of(spec.key) is not None:
+            if assertion_of(spec.key) is not None or refuses_nobody(spec):
                 continue
             waivers = _between(layer, spec, now, world, today, same_facts=same_facts)
             if waivers is not None:

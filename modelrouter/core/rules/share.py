@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modelrouter.core.policy import Policy, RuleSpec
     from modelrouter.core.rules.base import Hearing
 
-__all__ = ["SHARE", "ShareFamily", "cap_of"]
+__all__ = ["SHARE", "ShareFamily", "cap_of", "refuses_nobody"]
 
 SHARE: Final = "vendors.share"
 MODES: Final = ("hard", "soft")
@@ -95,6 +95,11 @@ def cap_of(policy: Policy, spec: RuleSpec) -> ShareCap | None:
         mode=mode,
         permits_alone=mode is ShareMode.SOFT or options.get("when_alone") != "refuse",
     )
+
+
+def refuses_nobody(spec: RuleSpec) -> bool:
+    """Whether a rule only has others tried first."""
+    return spec.key == SHARE and spec.options.get("mode") == ShareMode.SOFT.value and not _fault_of_words(spec)
 
 
 def _fault_of_share(spec: RuleSpec) -> str | None:

@@ -341,3 +341,19 @@ def test_a_share_cap_is_compared_by_value(scenario: Scenario) -> None:
     assert compared(scenario, (cap("0.6"),), (cap("0.8"),)).permits_more
     assert not compared(scenario, (cap("0.6"),), (cap("0.6"),)).permits_more
     assert not any(each.is_looser for each in compared(scenario, (cap("0.8"),), (cap("0.6"),)).assertions)
+
+
+def test_a_soft_share_cap_refuses_nobody(scenario: Scenario) -> None:
+    """To make it hard, to change it or to let it go permits nothing more; to make a hard one soft does."""
+
+    def cap(share: str, **options: object) -> Policy:
+        said = {"of": "calls", "window": "24h", "min_volume": 9, **options}
+        return replace(NO_CN, rules=(*NO_CN.rules, RuleSpec("vendors.share", at_most=Decimal(share), options=said)))
+
+    soft, hard = cap("0.6", mode="soft"), cap("0.6", when_alone="permit")
+    for after in (hard, cap("0.9", mode="soft"), NO_CN):
+        found = compared(scenario, (soft,), (after,))
+        assert (found.permits_more, found.is_proved, len(found.assertions)) == (False, True, 1)
+    assert compared(scenario, (hard,), (soft,)).permits_more
+    less = compared(scenario, (hard,), (cap("0.6", when_alone="refuse", min_volume=3),))
+    assert (less.permits_more, less.is_proved) == (False, True)
