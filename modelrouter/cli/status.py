@@ -130,14 +130,16 @@ def _has_no_book(setup: Setup) -> bool:
 
 
 def _revoked(setup: Setup) -> Mapping[str, str]:
-    """Deployments of the config that are cut off in the book, and by what."""
+    """Deployments of the config that are cut off, in the book or by a signed file, and by what."""
     from modelrouter.cli.booked import opened
+    from modelrouter.cli.revoke.place import in_files
     from modelrouter.cli.revoke.screen import losses_of
 
+    by_files = in_files(setup)
     if _has_no_book(setup):
-        return {}
+        return losses_of(setup, by_files).whys
     with opened(setup.ledger) as book:
-        return losses_of(setup, book.revoked()).whys
+        return losses_of(setup, (*book.revoked(), *by_files)).whys
 
 
 def _attempts(setup: Setup, since_us: int) -> Iterable[BookedAttempt]:

@@ -65,6 +65,7 @@ def attest(
     One line of canonical JSON, to be signed as it is. Exit 1: attempts were made.
     """
     from modelrouter.cli.booked import opened
+    from modelrouter.cli.revoke.place import in_files
     from modelrouter.config import find_config
     from modelrouter.config.build import read
     from modelrouter.core.assurance import RevokedKind
@@ -75,8 +76,9 @@ def attest(
     if kind is not RevokedKind.VENDOR:
         raise typer.BadParameter(f"`{vendor}` is no vendor", param_hint="--vendor")
     since_us = moment_us(since, datetime.now(UTC), UTC, option="--since")
+    by_files = in_files(setup)
     with opened(setup.ledger) as book:
-        revoked = tuple(book.revoked())
+        revoked = (*book.revoked(), *by_files)
         with book.reading() as session:
             document = _document(setup, name, since_us, revoked, session)
     text = _canonical(document)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelrouter.core.assurance import Revocation
     from modelrouter.ledger import Ledger
 
-__all__ = ["Place", "opened_place"]
+__all__ = ["Place", "in_files", "opened_place"]
 
 CLOSE_WAIT_S = 5.0
 
@@ -125,6 +125,20 @@ class _File:
         from modelrouter.router.revoked_file import write_revoked
 
         write_revoked(self._place, number, found, _secret(self._signing_key))
+
+
+def in_files(setup: Setup) -> tuple[Revocation, ...]:
+    """What the signed files of a config say, which its Routers obey beside the ledger.
+
+    Raises:
+        ConfigError: one cannot be read or proved: then no Router begins either.
+        MissingDependencyError: `cryptography` is not installed.
+    """
+    if not setup.revoked:
+        return ()
+    from modelrouter.router.revoked_file import RevokedFile
+
+    return RevokedFile(setup.revoked).revocations()
 
 
 def _secret(reference: str | None) -> str | None:

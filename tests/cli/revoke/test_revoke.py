@@ -211,3 +211,23 @@ def test_a_signed_file_takes_the_place_of_the_ledger(
     ran = run("revoke", "dear", *WHY, "--in-file")
     assert ran.code == 2
     assert "its signature is not right" in ran.err
+
+
+def test_whom_a_signed_file_cuts_off_is_told_where_the_ledger_is_asked(
+    folder: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Routers of the config obey both, so `status` tells of both, with or without a book, and `attest` writes down both."""
+    monkeypatch.setenv("REVOCATIONS_KEY", "a secret of more than sixteen bytes")
+    text = TWO_ROUTES + "revocations: {file: revoked.json, key: 'env:REVOCATIONS_KEY'}\n"
+    (folder / "modelrouter.yaml").write_text(text, encoding="utf-8")
+    document(run, "revoke", "vendor:openai", *WHY, "--in-file")
+    why = "the vendor `openai` was revoked as developer by number 1 of revoked.json (contract ended)"
+    for book in (False, True):
+        if book:
+            document(run, "revoke", "deployment:own", *WHY)
+        said = {each["deployment"]: each["revoked"] for each in document(run, "status")["deployments"]}
+        assert said["dear"] == why
+    assert "by entry 2 " in said["own"]
+    attested = document(run, "attest", "--vendor", "openai", "--since", "2026-11-01")["document"]
+    assert {each["deployment"]: each["revoked"] for each in attested["verdicts"]}["dear"] == why
+    assert [each["id"] for each in attested["revoked"]] == ["entry 2", "number 1 of revoked.json"]
