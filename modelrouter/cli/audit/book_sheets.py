@@ -186,7 +186,7 @@ def _refusals(evidence: Evidence) -> Sheet:
             "layer": "the policy, or what holds without one",
             "what_that_is": "the layer in words",
             "rule": "the rule that refused",
-            "reason": "what it found, as a country; empty where it depends on one request, or on what was bought before it",
+            "reason": "what it found, as a country; empty where it depends on one request or on sums",
             **CALLS,
         },
         rows,

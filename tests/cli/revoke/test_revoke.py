@@ -216,7 +216,7 @@ def test_a_signed_file_takes_the_place_of_the_ledger(
 def test_whom_a_signed_file_cuts_off_is_told_where_the_ledger_is_asked(
     folder: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Routers of the config obey both, so `status` tells of both, with or without a book, and `attest` writes down both."""
+    """Routers of the config obey both, so `status` and `attest` tell of both, with or without a book."""
     monkeypatch.setenv("REVOCATIONS_KEY", "a secret of more than sixteen bytes")
     text = TWO_ROUTES + "revocations: {file: revoked.json, key: 'env:REVOCATIONS_KEY'}\n"
     (folder / "modelrouter.yaml").write_text(text, encoding="utf-8")
