@@ -35,7 +35,6 @@ IMPLICIT: Final = {
     "route": "what the application's request needs, as a context window",
     "wire": "the endpoint could not be called, as without its key",
     "request": "the ceiling that the call itself gave",
-    "cut-off": "somebody had cut it off, see revocations.csv",
 }
 
 
@@ -52,7 +51,6 @@ def book_sheets(evidence: Evidence, today: date) -> Iterator[Sheet]:
     yield _waivers(evidence, texts, today)
     yield _refusals(evidence)
     yield _observed(evidence)
-    yield _revocations(evidence)
     yield _spend(evidence)
     yield _budgets(evidence)
     yield _documents(evidence)
@@ -186,7 +184,7 @@ def _refusals(evidence: Evidence) -> Sheet:
             "layer": "the policy, or what holds without one",
             "what_that_is": "the layer in words",
             "rule": "the rule that refused",
-            "reason": "what it found, as a country; empty where it depends on one request or on sums",
+            "reason": "what it found, as a country; empty where it depends on the size of a request",
             **CALLS,
         },
         rows,
@@ -205,30 +203,6 @@ def _observed(evidence: Evidence) -> Sheet:
             **CALLS,
         },
         [(*key, *_counted(count)) for key, count in sorted(evidence.tally.observed.items())],
-    )
-
-
-def _revocations(evidence: Evidence) -> Sheet:
-    return Sheet(
-        "revocations",
-        "Who was cut off: vendors, models or services to which nothing was to be sent, of those that were in force at "
-        "some moment of the period. Each is a line of the ledger, and so is its end where somebody restored it. What a "
-        "signed file cuts off, for machines without the ledger, is not written down here.",
-        {
-            "seq": "the line of the ledger",
-            "at": "since when, UTC",
-            "kind": "`vendor`, `model` or `deployment`",
-            "name": "which one",
-            "roles": "in which roles: `itself`, or as developer, operator and so on",
-            "reason": "why, in the words of whoever did it",
-            "until": "when it ends by itself, UTC; empty is never",
-            "abort_in_flight": "1: calls under way were interrupted; 0: they might finish",
-            "restored_by": "the line that undid it",
-            "restored_at": "when, UTC",
-            "why_restored": "why",
-            "in_force": "1: nobody had undone it when the ledger's last line was written",
-        },
-        evidence.revocations,
     )
 
 

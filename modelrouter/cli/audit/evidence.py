@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelrouter.core.assurance import tally_of
-from modelrouter.ledger.audit.export import REVOCATION_COLUMNS, moment, revocation_rows
 from modelrouter.ledger.audit.lines import LARGEST, whole
 from modelrouter.ledger.audit.verify import verify
 from modelrouter.ledger.reads import positions
@@ -16,7 +15,7 @@ from modelrouter.ledger.reports import Question, report
 from modelrouter.ledger.told import told_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from modelrouter.cli.audit.period import Period
     from modelrouter.config import Setup
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from modelrouter.core.budget import Position
     from modelrouter.ledger.audit.verify import Report as Verified
     from modelrouter.ledger.reports import Report
-    from modelrouter.ledger.session import Row, Session
+    from modelrouter.ledger.session import Session
 
 __all__ = ["GROUPED", "Evidence", "Kept", "evidence_of"]
 
@@ -52,7 +51,6 @@ class Evidence:
         heads: the last line of each writer: id, number, hash.
         positions: where budgets stood when the last line was written.
         last_us: when that was; microseconds since 1970, UTC.
-        revocations: the values of `REVOCATION_COLUMNS` of those that were in force at a moment of the period.
         untold: calls of the period whose decision cannot be derived, by the reason; nothing else counts them.
     """
 
@@ -63,7 +61,6 @@ class Evidence:
     verified: Verified
     positions: Sequence[Position]
     last_us: int
-    revocations: Sequence[Row]
     untold: Mapping[str, int]
 
     def policy(self, digest: str) -> dict[str, Any] | None:
@@ -113,16 +110,5 @@ def evidence_of(session: Session, setup: Setup, period: Period) -> Evidence:
         verified=verify(session),
         positions=positions(session, setup.budgets, 0),
         last_us=whole(last_us),
-        revocations=tuple(_revocations(session, since, until)),
         untold=untold,
     )
-
-
-def _revocations(session: Session, since_us: int, until_us: int) -> Iterator[Row]:
-    """Those that were in force at some moment, as the book tells them; moments of the same form sort by their text."""
-    begin, end = moment(since_us), moment(until_us)
-    for row in revocation_rows(session):
-        said = dict(zip(REVOCATION_COLUMNS, row, strict=True))
-        over = [str(said[name]) for name in ("until", "restored_at") if said[name] is not None]
-        if str(said["at"]) < end and all(begin < each for each in over):
-            yield row

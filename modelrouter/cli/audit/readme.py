@@ -120,9 +120,6 @@ def _glance(evidence: Evidence, found: Dependence, made: Made) -> Iterator[str]:
         yield f"- Policies that only observed: {_named(observed)} (observed.csv)."
     yield f"- Exceptions (waivers) used: {_named(sorted({waiver for waiver, _ in tally.waivers}))} (waivers.csv)."
     yield f"- {_kept_out(tally)} (refusals.csv)."
-    cut_off = sorted({f"{row[2]}:{row[3]}" for row in evidence.revocations})
-    if cut_off:
-        yield f"- Cut off at some moment of the period: {_named(cut_off)} (revocations.csv)."
     for route, count in sorted(tally.nobody.items()):
         yield f"- **Calls for `{route}` that nobody might serve: {count.calls:,}.**"
     for reason, calls in sorted(evidence.untold.items()):

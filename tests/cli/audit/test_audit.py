@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from modelrouter import NoRouteError, Router, ShareCapError
-from modelrouter.core.assurance import ROLES_OF, Revocation, RevokedKind
-from modelrouter.ledger import open_ledger
 from modelrouter.testing import FakeClock, FakeTransport, failure, reply
 from tests.ledger.audit_book import connect
 
@@ -265,34 +263,24 @@ def test_wrong_use_writes_nothing(booked: Path, run: Callable[..., Ran]) -> None
 
 
 @pytest.mark.parametrize("booked", ["sqlite"], indirect=True)
-def test_who_was_cut_off_and_what_caps_refused_are_told(booked: Path, run: Callable[..., Ran]) -> None:
-    """Revocations of the period have a table of their own, and both stand among the reasons as what they are."""
+def test_what_share_caps_refused_is_told(booked: Path, run: Callable[..., Ran]) -> None:
+    """It stands among the reasons, without the figures of one call, and a call that had nobody left is counted."""
     capped = CUSTOMERS.replace("request.cost_usd: {max: 0.02}", f"vendors.share: {SHARE}")
     (booked / "policies" / "customers.yaml").write_text(capped, encoding="utf-8")
     clock = FakeClock(BEGIN_S + 86_400.0)
-    gone = Revocation(RevokedKind.DEPLOYMENT, "small", "moved", ROLES_OF[RevokedKind.DEPLOYMENT])
-    over = Revocation(RevokedKind.VENDOR, "mistral", "a trial", ROLES_OF[RevokedKind.VENDOR])
-    store = open_ledger(f"sqlite:///{booked / 'modelrouter.db'}", clock)
-    with Router.from_config(transports={"direct": FakeTransport(reply(ANSWER))}, clock=clock, ledger=store) as router:
+    with Router.from_config(transports={"direct": FakeTransport(reply(ANSWER))}, clock=clock) as router:
         router.complete("drafts", PROMPT)
-        with pytest.raises(ShareCapError):
-            router.complete("drafts", PROMPT)
-        store.restore([store.revoke(over)])
-        store.revoke(gone)
-        with pytest.raises(ShareCapError):
-            router.complete("support", PROMPT)
-    assert run("audit", "--period", "2026", "--on", "2026-12-01", "--out", "pack").code == 0
+        for _ in range(2):
+            with pytest.raises(ShareCapError):
+                router.complete("drafts", PROMPT)
+    assert run("audit", *PERIOD, "--out", "pack").code == 0
     pack = booked / "pack"
-    found = {(row["route"], row["deployment"], row["rule"]): row for row in rows(pack, "refusals")}
-    assert found["support", "small", "revoked"]["what_that_is"].startswith("somebody had cut it off")
-    assert found["support", "gpt", "vendors.share"]["calls"] == found["drafts", "gpt", "vendors.share"]["calls"] == "1"
-    cut = [(row["kind"], row["name"], row["reason"], row["in_force"]) for row in rows(pack, "revocations")]
-    assert cut == [("vendor", "mistral", "a trial", "0"), ("deployment", "small", "moved", "1")]
+    found = [row for row in rows(pack, "refusals") if row["rule"] == "vendors.share"]
+    assert [(row["route"], row["deployment"], row["layer"], row["reason"], row["calls"]) for row in found] == [
+        ("drafts", "gpt", "customers", "", "2")
+    ]
     page = (pack / "README.md").read_text(encoding="utf-8")
-    assert "Cut off at some moment of the period: `deployment:small`, `vendor:mistral`" in page
-    assert "Calls for `drafts` that nobody might serve: 1." in page
-    assert run("audit", "--period", "2025", "--on", "2026-12-01", "--out", "before").code == 0
-    assert rows(booked / "before", "revocations") == []
+    assert "Calls for `drafts` that nobody might serve: 2." in page
 
 
 @pytest.mark.parametrize("booked", ["sqlite"], indirect=True)
