@@ -12,7 +12,7 @@ import typer
 from modelrouter.cli.options import AsJson, ConfigOption
 from modelrouter.cli.screen import console, print_document, printable
 from modelrouter.core.assurance import Revocation
-from modelrouter.errors import LedgerError
+from modelrouter.errors import ConfigError, LedgerError, MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +106,7 @@ def _tell(
     """What was revoked, and what that leaves, with everything else that is in force."""
     from modelrouter.cli.revoke.screen import losses_of, revocation_document, show_losses
 
-    losses = losses_of(setup, list(revoked.values()))
+    losses = losses_of(setup, [*revoked.values(), *_in_files(setup, in_file=in_file)])
     if as_json:
         print_document({"where": shown, "revoked": revocation_document(number, made), **losses.document()})
         return
@@ -117,6 +117,16 @@ def _tell(
     show_losses(losses)
     undo = f"modelrouter restore {number}{' --in-file' if in_file else ''}"
     screen.print(f"undo it with `{undo}`", style="dim", soft_wrap=True)
+
+
+def _in_files(setup: Setup, *, in_file: bool) -> tuple[Revocation, ...]:
+    """What signed files add to the ledger, as far as they can be proved here; nothing where one was asked for."""
+    from modelrouter.cli.revoke.place import in_files
+
+    if not in_file:
+        with suppress(ConfigError, MissingDependencyError):  # the key may be on other machines only
+            return in_files(setup)
+    return ()
 
 
 def restore(
@@ -174,11 +184,15 @@ def _list(setup: Setup, *, in_file: bool, as_json: bool) -> None:
         if is_there:
             with opened_place(setup, in_file=in_file, signing_key=None, create=False) as place:
                 shown, revoked = place.shown, dict(place.revoked())
-    losses = losses_of(setup, list(revoked.values()))
+    beside = _in_files(setup, in_file=in_file)
+    losses = losses_of(setup, [*revoked.values(), *beside])
     if as_json:
         documents = [revocation_document(*each) for each in revoked.items()]
         print_document({"where": shown, "revoked": documents, **losses.document()})
         return
     show_revoked(revoked, shown)
-    if revoked:
+    if beside:
+        names = ", ".join(dict.fromkeys(each.subject for each in beside))
+        console().print(f"and by signed file: {names}; see `modelrouter revoke --list --in-file`", soft_wrap=True)
+    if revoked or beside:
         show_losses(losses)

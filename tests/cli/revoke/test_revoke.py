@@ -231,3 +231,9 @@ def test_whom_a_signed_file_cuts_off_is_told_where_the_ledger_is_asked(
     attested = document(run, "attest", "--vendor", "openai", "--since", "2026-11-01")["document"]
     assert {each["deployment"]: each["revoked"] for each in attested["verdicts"]}["dear"] == why
     assert [each["id"] for each in attested["revoked"]] == ["entry 2", "number 1 of revoked.json"]
+    shown = " ".join(run("revoke", "--list").out.split())
+    assert "and by signed file: vendor:openai; see" in shown
+    assert "nobody is left for route `both`" in shown
+    assert document(run, "revoke", "model:qwen3-32b", *WHY)["deployments"].keys() == {"own", "dear"}
+    monkeypatch.delenv("REVOCATIONS_KEY")
+    assert document(run, "revoke", "--list")["deployments"].keys() == {"own"}, "as far as it can be proved here"
