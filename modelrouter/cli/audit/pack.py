@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelrouter.cli.audit.book_sheets import book_sheets, policy_file
 from modelrouter.cli.audit.dora_sheets import dora_sheets
 from modelrouter.cli.audit.fact_sheets import fact_sheets
-from modelrouter.cli.audit.readme import Made, readme_of
+from modelrouter.cli.audit.readme import readme_of
 from modelrouter.cli.audit.sheet import csv_of
 from modelrouter.cli.audit.vendor_sheets import vendor_sheets
 from modelrouter.core.assurance import dependence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelrouter.cli.audit.evidence import Evidence
+    from modelrouter.cli.audit.made import Made
     from modelrouter.config import Setup
 
 __all__ = ["MANIFEST", "manifest_of", "pack_of", "write_pack"]
@@ -33,8 +34,8 @@ def pack_of(setup: Setup, evidence: Evidence, made: Made) -> dict[str, bytes]:
     sheets = (
         *book_sheets(evidence, made.today),
         *vendor_sheets(setup, evidence, found.vendors),
-        *fact_sheets(setup, evidence),
-        *dora_sheets(setup, found.vendors),
+        *fact_sheets(setup, evidence, found),
+        *dora_sheets(setup, evidence, found.vendors),
     )
     tables = {f"{sheet.name}.csv": csv_of(sheet) for sheet in sheets}
     texts = {

@@ -62,11 +62,13 @@ class Dependence:
         vendors: every vendor of every deployment, sorted by id.
         nobody: routes that nobody may serve, even before a loss.
         unproved: permitted deployments whose vendors are not all known, with the fact that is missing.
+        permitted: who may serve each route before a loss, best first.
     """
 
     vendors: tuple[Substitution, ...]
     nobody: tuple[str, ...]
     unproved: tuple[tuple[str, str], ...]
+    permitted: Mapping[str, tuple[str, ...]]
 
 
 def dependence(routes: Mapping[str, Route], world: World, now_s: float) -> Dependence:
@@ -99,4 +101,5 @@ def dependence(routes: Mapping[str, Route], world: World, now_s: float) -> Depen
         vendors,
         tuple(name for name, footing in footings.items() if not footing.permitted),
         tuple((name, ground.vendors[name].gaps[0].path) for name in unproved),
+        {name: footing.permitted for name, footing in footings.items()},
     )
