@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from modelrouter.cli.audit.evidence import Evidence
+    from modelrouter.cli.audit.made import Made
     from modelrouter.cli.audit.sheet import Cell
     from modelrouter.core.assurance.tally import Count
     from modelrouter.core.assurance.told import ToldLayer
@@ -52,13 +53,13 @@ def policy_file(name: str, digest: str) -> str:
     return f"policies/{name}-{digest[:SHORT]}.json"
 
 
-def book_sheets(evidence: Evidence, today: date) -> Iterator[Sheet]:
+def book_sheets(evidence: Evidence, made: Made) -> Iterator[Sheet]:
     """The tables, in the order in which a person reads them."""
     texts = {layer: evidence.policy(layer.digest) for layer in evidence.tally.policies}
     yield _policies(evidence, texts)
     yield _rules(texts)
-    yield _waivers(evidence, texts, today)
-    yield _revocations(evidence)
+    yield _waivers(evidence, texts, made.today)
+    yield _revocations(evidence, moment(made.judged_us(evidence)))
     yield _refusals(evidence)
     yield _observed(evidence)
     yield from money_sheets(evidence)
@@ -150,8 +151,8 @@ def _waivers(evidence: Evidence, texts: Mapping[ToldLayer, dict[str, Any] | None
     return Sheet(
         "waivers",
         "Exceptions that stood in policies of the period: somebody signed that one rule does not hold for one "
-        "deployment until a day. `calls` are those whose decision it touched: the deployment was admitted by it, "
-        "whether or not the call was sent there.",
+        "deployment until a day. One that was changed has a row for each text. `calls` are those whose decision one of "
+        "its id touched: the deployment was admitted by it, whether or not the call was sent there.",
         {
             "waiver": "its id",
             "policy": "the policy in which it stands",
@@ -167,11 +168,11 @@ def _waivers(evidence: Evidence, texts: Mapping[ToldLayer, dict[str, Any] | None
     )
 
 
-def _revocations(evidence: Evidence) -> Sheet:
+def _revocations(evidence: Evidence, now: str) -> Sheet:
     rows: list[tuple[Cell, ...]] = []
     for each in evidence.revocations:
         state = "yes" if each["in_force"] else "no: restored"
-        if each["in_force"] and each["until"] is not None and each["until"] <= moment(evidence.last_us):
+        if each["in_force"] and each["until"] is not None and each["until"] <= now:
             state = "no: its time was over"
         rows.append(
             (
@@ -203,7 +204,7 @@ def _revocations(evidence: Evidence) -> Sheet:
             "from": "when it was written down, UTC",
             "until": "when it ends by itself, UTC; empty: when it is restored",
             "calls_under_way": "whether calls that were under way were interrupted or finished",
-            "in_force": "whether it was when the ledger's last line was written",
+            "in_force": "whether it is on the day of this pack, at noon or, if later, when the last line was written",
             "restored_by": "the line that undid it",
             "restored_at": "when, UTC",
             "why_restored": "why, as whoever did it wrote",

@@ -14,6 +14,7 @@ from modelrouter.ledger.audit.archive_check import require_archive
 from modelrouter.ledger.audit.export import REVOCATION_COLUMNS, moment, revocation_rows
 from modelrouter.ledger.audit.lines import LARGEST, whole
 from modelrouter.ledger.audit.verify import start_of, verify
+from modelrouter.ledger.cutting_off import revocations
 from modelrouter.ledger.in_force import in_force
 from modelrouter.ledger.reads import positions
 from modelrouter.ledger.reports import Question, report
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from modelrouter.cli.audit.period import Period
     from modelrouter.config import Setup
     from modelrouter.core.assurance import Tally
+    from modelrouter.core.assurance.revocations import Revocation
     from modelrouter.core.concentration import Bought, Distance
     from modelrouter.ledger.audit.heads import Head
     from modelrouter.ledger.audit.verify import Report as Verified
@@ -80,6 +82,7 @@ class Evidence:
         bought_before: the same of the time right before it, which is as long.
         distances: how far vendors were from share caps when the last line was written.
         revocations: by `REVOCATION_COLUMNS`, those that were in force on some day of the period.
+        not_restored: those that nobody restored, whenever they began; some may have ended by themselves.
         last_us: when the last line was written; microseconds since 1970, UTC.
     """
 
@@ -95,6 +98,7 @@ class Evidence:
     bought_before: Sequence[Bought]
     distances: Sequence[Distance]
     revocations: Sequence[Mapping[str, Any]]
+    not_restored: Sequence[Revocation]
     last_us: int
 
     def policy(self, digest: str) -> dict[str, Any] | None:
@@ -150,6 +154,7 @@ def evidence_of(session: Session, setup: Setup, period: Period, against: Head | 
         bought_before=before,
         distances=distances(session, setup, [*now, *before], VendorIds(setup.world), whole(last_us)),
         revocations=tuple(_revocations(session, moment(since), moment(until))),
+        not_restored=revocations(session),
         last_us=whole(last_us),
     )
 

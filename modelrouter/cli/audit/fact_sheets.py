@@ -12,7 +12,7 @@ from modelrouter.core.facts import Fact, State
 from modelrouter.core.pricing import PriceList
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from modelrouter.cli.audit.evidence import Evidence
     from modelrouter.cli.audit.sheet import Cell
@@ -53,14 +53,18 @@ FACTS: Final = {
 """What each fact says; those that stand behind an organisation's name are told by what follows the dot."""
 
 
-def fact_sheets(setup: Setup, evidence: Evidence, found: Dependence) -> Iterator[Sheet]:
-    """Deployments, models with their licences, and every fact with its source."""
-    yield _deployments(setup, evidence, found)
+def fact_sheets(setup: Setup, evidence: Evidence, found: Dependence, cut_off: Mapping[str, str]) -> Iterator[Sheet]:
+    """Deployments, models with their licences, and every fact with its source.
+
+    Args:
+        cut_off: deployments that are, by which line of the ledger.
+    """
+    yield _deployments(setup, evidence, found, cut_off)
     yield _models(setup, evidence)
     yield _facts(setup)
 
 
-def _deployments(setup: Setup, evidence: Evidence, found: Dependence) -> Sheet:
+def _deployments(setup: Setup, evidence: Evidence, found: Dependence, cut_off: Mapping[str, str]) -> Sheet:
     world = setup.world
     used = {row.group[0]: row.sums.attempts for row in evidence.reports["deployment"].rows}
     missed = not_callable(evidence)
@@ -74,11 +78,12 @@ def _deployments(setup: Setup, evidence: Evidence, found: Dependence) -> Sheet:
         rows.append(
             (
                 name, each.model, links, complete, each.hosting.value, *places, routes, permitted,
+                cut_off.get(name, ""),
                 used.pop(name, 0), missed.get(name, 0),
             )
         )  # fmt: skip
     gone = "not in the configuration any more"
-    rows += [(name, "", gone, *[""] * 8, count, missed.get(name, 0)) for name, count in sorted(used.items())]
+    rows += [(name, "", gone, *[""] * 9, count, missed.get(name, 0)) for name, count in sorted(used.items())]
     return Sheet(
         "deployments",
         "Every service that can be called: a model at an operator. Services that were used in the period and are not "
@@ -94,7 +99,9 @@ def _deployments(setup: Setup, evidence: Evidence, found: Dependence) -> Sheet:
             "training": "whether they train on them: never, opt_out (unless one objects), used",
             "retention_days": "how many days they keep them",
             "routes": "the uses for which it is a candidate",
-            "permitted_for": "of these, those for which all policies permit it on the day of this pack, without tags",
+            "permitted_for": "of these, those for which all policies permit it on the day of this pack, without tags, and nobody "
+            "has cut it off",
+            "cut_off_by": "the line of the ledger that cuts it off on that day, see revocations.csv",
             "attempts": "calls to it in the period",
             "not_callable": "calls of the period in which it stood as a candidate, and could not be called at all, as "
             "for want of its key",

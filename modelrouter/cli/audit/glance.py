@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelrouter.cli.audit.fact_sheets import not_callable
 from modelrouter.core.facts import Ownership, State
@@ -41,6 +41,9 @@ def glance_of(evidence: Evidence, found: Dependence, sheets: Sequence[Sheet], ma
     yield f"- Exceptions (waivers) used: {named(sorted({waiver for waiver, _ in tally.waivers}))} (waivers.csv)."
     cut_off = sorted({f"{each['kind']}:{each['name']}" for each in evidence.revocations})
     yield f"- Cut off at some time of the period: {named(cut_off)} (revocations.csv)."
+    gone = [str(each["deployment"]) for each in _of(sheets, "deployments") if each["cut_off_by"]]
+    if gone:
+        yield f"- Services that are cut off now, and are left to no use: {named(gone)} (deployments.csv)."
     yield from _kept_out(evidence)
     yield from _losses(found)
     yield from _capped(evidence)
@@ -74,13 +77,17 @@ def _capped(evidence: Evidence) -> Iterator[str]:
 
 def _stated(sheets: Sequence[Sheet]) -> Iterator[str]:
     """How much of what policies judge by is known, and by whom it was said."""
-    facts = next(sheet for sheet in sheets if sheet.name == "facts").documents()
+    facts = _of(sheets, "facts")
     own = sum(each["whose"] == Ownership.USER.value for each in facts)
     unknown = sum(each["state"] == State.UNKNOWN.value for each in facts)
     yield (
         f"- Of {len(facts):,} facts about services, models and organisations {own:,} come from the organisation's own "
         f"files, and {unknown:,} are not known (facts.csv, `whose` and `state`)."
     )
+
+
+def _of(sheets: Sequence[Sheet], name: str) -> list[dict[str, Any]]:
+    return next(sheet for sheet in sheets if sheet.name == name).documents()
 
 
 def _checked(evidence: Evidence) -> Iterator[str]:

@@ -35,6 +35,10 @@ class Made:
         """A moment of the day, seconds since 1970."""
         return datetime.combine(self.today, time(12), UTC).timestamp()
 
+    def judged_us(self, evidence: Evidence) -> int:
+        """For which moment it is judged who is cut off, microseconds since 1970: noon, or the last line if later."""
+        return max(evidence.last_us, round(self.noon_s * 1_000_000))
+
     def document(self, evidence: Evidence) -> dict[str, Any]:
         """What is known of the whole pack, for programs."""
         verified = evidence.verified
