@@ -99,8 +99,8 @@ def _deployments(setup: Setup, evidence: Evidence, found: Dependence, cut_off: M
             "training": "whether they train on them: never, opt_out (unless one objects), used",
             "retention_days": "how many days they keep them",
             "routes": "the uses for which it is a candidate",
-            "permitted_for": "of these, those for which all policies permit it on the day of this pack, without tags, and nobody "
-            "has cut it off",
+            "permitted_for": "of these, those for which all policies permit it on the day of this pack, without tags; "
+            "none where it is cut off",
             "cut_off_by": "the line of the ledger that cuts it off on that day, see revocations.csv",
             "attempts": "calls to it in the period",
             "not_callable": "calls of the period in which it stood as a candidate, and could not be called at all, as "
