@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["GROUPED", "Evidence", "Failed", "Kept", "evidence_of"]
 
 GROUPED: Final = ("operator", "developer", "model", "deployment", "route", "policy", "month")
-FAILED: Final = """SELECT r.operator, r.deployment, COALESCE(e.failure, k.failure), COUNT(*), MIN(r.at_us), MAX(r.at_us)
+FAILED: Final = """SELECT r.operator, r.deployment, COALESCE(e.failure, k.failure), COUNT(DISTINCT r.seq),
+        MIN(r.at_us), MAX(r.at_us)
     FROM entries r JOIN entries e ON e.resolves = r.seq
     LEFT JOIN entries k ON k.corrects = r.seq AND k.failure IS NOT NULL
     WHERE r.kind = 'reserve' AND r.at_us >= ? AND r.at_us < ? AND COALESCE(e.failure, k.failure) IS NOT NULL

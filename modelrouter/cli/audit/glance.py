@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelrouter.cli.audit.fact_sheets import not_callable
+from modelrouter.cli.audit.vendor_sheets import calls_without_other
 from modelrouter.core.facts import Ownership, State
 from modelrouter.core.money import format_usd
 
@@ -30,6 +31,8 @@ def glance_of(evidence: Evidence, found: Dependence, sheets: Sequence[Sheet], ma
     yield f"- Calls: {tally.calls.calls:,} ({attempts})."
     uncertain = total.uncertain_nano_usd
     extra = f", of which {format_usd(uncertain)} at the most it can have cost" if uncertain else ""
+    overrun = total.overrun_nano_usd
+    extra += f"; **{format_usd(overrun)} of it beyond what had been set aside**" if overrun else ""
     yield f"- Spent: {format_usd(total.spent_nano_usd)}{extra} (spend.csv)."
     budgets = sorted({each.budget.name for each in evidence.positions})
     yield f"- Budgets that limit spending: {named(budgets)} (budgets.csv)."
@@ -45,7 +48,7 @@ def glance_of(evidence: Evidence, found: Dependence, sheets: Sequence[Sheet], ma
     if gone:
         yield f"- Services that are cut off now, and are left to no use: {named(gone)} (deployments.csv)."
     yield from _kept_out(evidence)
-    yield from _losses(found)
+    yield from _losses(evidence, found)
     yield from _capped(evidence)
     yield from _stated(sheets)
     yield from _checked(evidence)
@@ -108,7 +111,11 @@ def _checked(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def _losses(found: Dependence) -> Iterator[str]:
+def _losses(evidence: Evidence, found: Dependence) -> Iterator[str]:
+    alone = {each.vendor: calls for each in found.vendors if (calls := calls_without_other(evidence, each))}
+    if alone:
+        told = ", ".join(f"`{vendor}` ({counted(calls, 'call')})" for vendor, calls in alone.items())
+        yield f"- **Calls of the period for which no service without this vendor was permitted: {told}** (vendors.csv)."
     fatal = [each.vendor for each in found.vendors if each.lost]
     if fatal:
         yield f"- **Without these vendors some use would have nobody left: {named(fatal)}** (vendors.csv)."
@@ -119,7 +126,7 @@ def _losses(found: Dependence) -> Iterator[str]:
         yield f"- Services whose vendors are not all known, so that they count as lost: {unproved}."
     if not fatal and not found.nobody:
         yield (
-            "- No vendor is indispensable: after the loss of any one, every use has a permitted service left "
+            "- After the loss of any one vendor, every use has a permitted service left by that day's configuration "
             "(vendors.csv). Whether that one has its key and the capacity is not looked at."
         )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelrouter.core.assurance import Substitution
     from modelrouter.core.facts import Fact, World
 
-__all__ = ["country_of", "parent_of", "role_words", "vendor_sheets"]
+__all__ = ["calls_without_other", "country_of", "parent_of", "role_words", "vendor_sheets"]
 
 UNKNOWN: Final = "unknown"
 
@@ -84,8 +84,9 @@ def _vendors(setup: Setup, evidence: Evidence, found: list[Substitution]) -> She
                 ", ".join(sorted(each.roles)),
                 ", ".join(supports),
                 ", ".join(each.lost),
-                _substitutability(each),
+                _substitutability(each, calls),
                 "; ".join(f"{reliance.route}: {', '.join(reliance.left) or 'nobody'}" for reliance in each.reliances),
+                calls_without_other(evidence, each),
                 calls,
                 usd,
                 organisation.country.source.ref if organisation else "",
@@ -99,7 +100,9 @@ def _vendors(setup: Setup, evidence: Evidence, found: list[Substitution]) -> She
         "model weights, and their owners. The developer of open weights is none: they run on without it; and own "
         "servers (`self`) are nobody's. For each it was worked out, not sampled, which routes (uses by the "
         "application) would have nobody left without it. Left is whoever the policies permit: whether it has its key, "
-        "its capacity and the quality is for a test to show (`not_callable` in deployments.csv says who was missing).",
+        "its capacity and the quality is for a test to show (`not_callable` in deployments.csv says who was missing). "
+        "That is worked out for calls without tags, which every policy binds and no waiver that asks for tags helps; "
+        "what calls with their tags relied on in the period is `calls_without_other`.",
         {
             "vendor": "the organisation's id in this tool",
             "name": "the organisation",
@@ -113,6 +116,8 @@ def _vendors(setup: Setup, evidence: Evidence, found: list[Substitution]) -> She
             "routes_lost_without_it": "of these, those that would have nobody left",
             "substitutability": "what follows from that",
             "left_without_it": "for each of these routes, the services that would remain, best first",
+            "calls_without_other": "calls of the period for which nothing but services of this vendor was permitted, "
+            "by the tags, policies and waivers of each: without it, they would have been refused",
             "attempts": "calls to these services in the period",
             "spent_usd": "spent on them in the period; a service has several vendors, so rows come to more than the "
             "whole",
@@ -123,9 +128,16 @@ def _vendors(setup: Setup, evidence: Evidence, found: list[Substitution]) -> She
     )
 
 
-def _substitutability(found: Substitution) -> str:
+def calls_without_other(evidence: Evidence, found: Substitution) -> int:
+    """Calls of the period for which whoever was permitted goes with this vendor, as the configuration has it now."""
+    own = found.roles.keys()
+    return sum(count.calls for names, count in evidence.tally.permitted.items() if names <= own)
+
+
+def _substitutability(found: Substitution, attempts: int) -> str:
     if not found.reliances:
-        return "not relied on: no policy permits it for a route"
+        begin = "used in the period; " if attempts else ""
+        return f"{begin}supports no route now: cut off, or not permitted by every policy"
     return (
         "not substitutable: a route has nobody left" if found.lost else "substitutable: every route has somebody left"
     )

@@ -41,6 +41,7 @@ class Tally:
         refusals: by route, deployment, layer, rule and reason.
         observed: what was recorded and not enforced, by route, deployment, policy and rule.
         nobody: calls for which nobody was permitted, by route.
+        permitted: the others, by everybody who was.
     """
 
     calls: Count = field(default_factory=Count)
@@ -49,6 +50,7 @@ class Tally:
     refusals: dict[tuple[str, str, str, str, str], Count] = field(default_factory=dict)
     observed: dict[tuple[str, str, str, str], Count] = field(default_factory=dict)
     nobody: dict[str, Count] = field(default_factory=dict)
+    permitted: dict[frozenset[str], Count] = field(default_factory=dict)
 
     def take(self, call: ToldCall) -> None:
         """Count a call in all of them."""
@@ -65,7 +67,9 @@ class Tally:
         for seen in call.told.observed:
             if not seen.waiver:
                 self.observed.setdefault((call.route, seen.deployment, seen.policy, seen.rule), Count()).take(call)
-        if not call.told.permitted:
+        if call.told.permitted:
+            self.permitted.setdefault(frozenset(call.told.permitted), Count()).take(call)
+        else:
             self.nobody.setdefault(call.route, Count()).take(call)
 
 

@@ -121,6 +121,8 @@ def test_the_pack_is_what_happened(booked: Path, run: Callable[..., Ran]) -> Non
     vendors = {row["vendor"]: row for row in rows(pack, "vendors")}
     assert vendors["openai"]["routes_lost_without_it"] == "drafts"
     assert vendors["hetzner"]["left_without_it"] == "support: gpt"
+    without = {name: row["calls_without_other"] for name, row in vendors.items()}
+    assert without == {"hetzner": "0", "mistral": "0", "openai": "1", "openai-foundation": "1"}
     assert "mistral" in vendors
     assert {row["model"] for row in rows(pack, "models")} == {"qwen3-32b", "mistral-medium-3.5", "gpt-6-sol"}
     (budget,) = rows(pack, "budgets")
@@ -190,6 +192,8 @@ def test_every_table_is_explained(booked: Path, run: Callable[..., Ran]) -> None
     assert "(EU) 2024/2956" in page
     assert "as corrected by OJ L, 2025/90725" in page
     assert "Acme GmbH" in page
+    assert "of it beyond what had been set aside**" in page
+    assert "no service without this vendor was permitted: `openai` (1 call), `openai-foundation` (1 call)**" in page
 
 
 def test_rows_for_the_register(booked: Path, run: Callable[..., Ran]) -> None:
