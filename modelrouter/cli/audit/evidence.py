@@ -10,7 +10,7 @@ from modelrouter.cli.spend.buying import bought, distances
 from modelrouter.core.assurance import tally_of
 from modelrouter.core.budget import Balance, Position
 from modelrouter.core.share_demands import VendorIds
-from modelrouter.ledger.audit.archive_check import require_archive
+from modelrouter.errors import RequestError
 from modelrouter.ledger.audit.export import REVOCATION_COLUMNS, moment, revocation_rows
 from modelrouter.ledger.audit.lines import LARGEST, whole
 from modelrouter.ledger.audit.verify import start_of, verify
@@ -123,7 +123,11 @@ def evidence_of(session: Session, setup: Setup, period: Period, against: Head | 
         RequestError: the period cuts an hour whose lines are in an archive, or the head's line is in one.
     """
     since, until = period.since_us, period.until_us
-    require_archive(against, start_of(session).seq + 1, ())
+    if against is not None and against.seq < start_of(session).seq:
+        raise RequestError(
+            f"the head was taken at line {against.seq}, and the lines up to {start_of(session).seq} were archived: "
+            "compare it with `modelrouter ledger verify --against HEAD --archive FILE`, and give a newer one here"
+        )
     ((last_us,),) = session.rows("SELECT at_us FROM state")
     now, before = bought(session, since, until), bought(session, max(2 * since - until, 0), max(since, 0))
     return Evidence(

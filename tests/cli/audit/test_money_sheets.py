@@ -68,3 +68,33 @@ def test_budgets_without_spending_are_listed(folder: Path, run: Callable[..., Ra
     assert [row[5:] for row in found] == [("2", "8"), ("0", "3"), ("1", "4")]
     page = (folder / "pack" / "README.md").read_text(encoding="utf-8")
     assert "Budgets that limit spending: `all`, `closed`, `team` (budgets.csv)" in page
+    assert "of it beyond what had been set aside**" in page
+
+
+def test_what_is_in_an_archive_is_in_sums_alone(
+    folder: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums hold it; rows of failures and calls do not, and the pack says so; a head from it cannot be compared here."""
+    monkeypatch.setenv("OPENAI_API_KEY", "invented")
+    (folder / "modelrouter.yaml").write_text(TWO_ROUTES, encoding="utf-8")
+    clock = FakeClock(datetime(2020, 10, 1, tzinfo=UTC).timestamp())
+    lane = FakeTransport(reply("hi"), scripts={"dear": [failure("server_error", status=503), reply("hi")]})
+    with Router.from_config(transports={"direct": lane}, clock=clock) as router:
+        router.complete("both", "hi")
+    early = run("ledger", "head").out.strip()
+    for days in (1, 20):
+        clock.move(days * 86_400.0)
+        with Router.from_config(transports={"direct": lane}, clock=clock) as router:
+            router.complete("both", "hi")
+    ran = run("ledger", "archive", "--before", "2020-10-10", "--to", "old.archive")
+    assert (ran.code, ran.err) == (0, "")
+    assert run("audit", *QUARTER, "--out", "pack").code == 0
+    first, *_ = rows(folder / "pack", "spend")
+    assert (first["attempts"], first["failures"]) == ("4", "1")
+    assert rows(folder / "pack", "failures") == []
+    page = (folder / "pack" / "README.md").read_text(encoding="utf-8")
+    assert "are in an archive: sums include them" in page
+    ran = run("audit", *QUARTER, "--out", "other", "--against", early)
+    assert ran.code == 2
+    assert "compare it with `modelrouter ledger verify --against HEAD --archive FILE`" in ran.err
+    assert not (folder / "other").exists()
