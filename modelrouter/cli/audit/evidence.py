@@ -11,6 +11,7 @@ from modelrouter.core.assurance import tally_of
 from modelrouter.core.budget import Balance, Position
 from modelrouter.core.share_demands import VendorIds
 from modelrouter.errors import RequestError
+from modelrouter.ledger.audit.attempts import first_seq_at
 from modelrouter.ledger.audit.export import REVOCATION_COLUMNS, moment, revocation_rows
 from modelrouter.ledger.audit.lines import LARGEST, whole
 from modelrouter.ledger.audit.verify import start_of, verify
@@ -40,7 +41,7 @@ FAILED: Final = """SELECT r.operator, r.deployment, COALESCE(e.failure, k.failur
         MIN(r.at_us), MAX(r.at_us)
     FROM entries r JOIN entries e ON e.resolves = r.seq
     LEFT JOIN entries k ON k.corrects = r.seq AND k.failure IS NOT NULL
-    WHERE r.kind = 'reserve' AND r.at_us >= ? AND r.at_us < ? AND COALESCE(e.failure, k.failure) IS NOT NULL
+    WHERE r.kind = 'reserve' AND r.seq >= ? AND r.at_us < ? AND COALESCE(e.failure, k.failure) IS NOT NULL
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
 """Failed attempts by what failed; a correction may tell of what was not known at the end."""
 
@@ -135,7 +136,9 @@ def evidence_of(session: Session, setup: Setup, period: Period, against: Head | 
         reports={name: report(session, Question((name,), since, until)) for name in GROUPED},
         failed=tuple(
             Failed(str(operator or ""), str(deployment), str(kind), whole(count), whole(first_us), whole(end_us))
-            for operator, deployment, kind, count, first_us, end_us in session.rows(FAILED, (since, until))
+            for operator, deployment, kind, count, first_us, end_us in session.rows(
+                FAILED, (first_seq_at(session, since), until)
+            )
         ),
         documents=tuple(
             Kept(str(digest), str(kind), str(name), str(body), whole(at_us))
