@@ -30,6 +30,7 @@ from modelrouter.errors import (
     OverloadedError,
     RequestError,
     RevokedError,
+    ShareCapError,
     StreamBrokenError,
 )
 
@@ -222,6 +223,7 @@ def _status_and_code(error: ModelRouterError) -> tuple[int, str]:
         (OverloadedError, 429, "overloaded"),
         (BudgetError, 403, "budget_exceeded"),
         (RevokedError, 403, "revoked"),
+        (ShareCapError, 403, "share_cap"),
         (NoRouteError, 403, "policy_refused"),
         (DeadlineExceededError, 504, "deadline_exceeded"),
         (StreamBrokenError, 502, "stream_broken"),

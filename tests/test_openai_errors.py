@@ -9,8 +9,10 @@ import pytest
 
 from modelrouter import Router, errors
 from modelrouter.core.budget import Balance, Budget, Position, Refusal, Window
+from modelrouter.core.shares import Holding, admit_share
 from modelrouter.openai import AsyncOpenAI, OpenAI
 from modelrouter.testing import FakeTransport, MemoryLedger, failure
+from tests.ledger.builders import share
 from tests.scripted import ASK, routed
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ CLASSES: dict[type[errors.ModelRouterError], tuple[type[openai.APIStatusError], 
     errors.PolicyError: (openai.BadRequestError, 400, "config_error"),
     errors.RequestError: (openai.BadRequestError, 400, "invalid_request"),
     errors.RevokedError: (openai.PermissionDeniedError, 403, "revoked"),
+    errors.ShareCapError: (openai.PermissionDeniedError, 403, "share_cap"),
     errors.StreamBrokenError: (openai.InternalServerError, 502, "stream_broken"),
 }
 
@@ -49,6 +52,10 @@ def made(kind: type[errors.ModelRouterError]) -> errors.ModelRouterError:
     if issubclass(kind, errors.BudgetError):
         position = Position(Budget("team", 5, Window.TOTAL), "", Balance(), None)
         return kind("no room", refusal=Refusal(position, 6, is_busy=False, wait_s=0.0))
+    if issubclass(kind, errors.ShareCapError):
+        refusal = admit_share(share(), 501, Holding(0, 0, 0))
+        assert refusal is not None
+        return kind("beyond its share", refusal=refusal)
     return kind("it is so")
 
 

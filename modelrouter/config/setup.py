@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelrouter.core.inspection import Ladder
     from modelrouter.core.load import Limits
     from modelrouter.core.policy import Policy
+    from modelrouter.core.pricing import PriceList
     from modelrouter.ports import Endpoint
 
 __all__ = ["SQLITE", "Origin", "Setup", "Static", "Tag", "shown_address"]
@@ -136,6 +137,11 @@ class Setup:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     ladders: Mapping[str, Ladder] = field(default_factory=dict)
     inspect: tuple[str, ...] = ()
+
+    @property
+    def baseline_price(self) -> PriceList | None:
+        """What the baseline charges; None without one, or where its price is not known."""
+        return None if self.baseline is None else self.world.deployments[self.baseline].price.value
 
     @property
     def credentials(self) -> Mapping[str, str]:

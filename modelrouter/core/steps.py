@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from modelrouter.core.attempts import Attempt, Hop
     from modelrouter.core.bounds import Bound
     from modelrouter.core.budget import Refusal
     from modelrouter.core.failure import Billing, Failure
+    from modelrouter.core.plan import Attempt, Hop
     from modelrouter.core.pricing import Usage
     from modelrouter.core.shares import ShareRefusal
 

@@ -38,18 +38,18 @@ from modelrouter.core.attempts import (
 from modelrouter.core.decision import day_of
 from modelrouter.core.money import usd_from_nano
 from modelrouter.core.subject import Calendar, Subject
-from modelrouter.errors import BudgetError, ModelRouterError, RequestError, RevokedError, ShareCapError
-from modelrouter.ledger.waiting import reserve_durably
-from modelrouter.ports import Delta, Reservation, Resolution, StreamEnd
-from modelrouter.router.bookings import call_record, new_call_id, release, tags_to_store
+from modelrouter.errors import ModelRouterError
+from modelrouter.ports import Delta, Resolution, StreamEnd
+from modelrouter.router.bookings import new_call_id
 from modelrouter.router.conversation import marked_answer, messages_for
 from modelrouter.router.cutting_off import Flight
 from modelrouter.router.judging import Judge
 from modelrouter.router.outcome import broken_error, error_of, refusal_error
 from modelrouter.router.pauses import shortened, with_jitter
-from modelrouter.router.permission import demands_now, is_as_decided, refused_now
+from modelrouter.router.permission import is_as_decided, refused_now
 from modelrouter.router.reply import Reply
-from modelrouter.router.share_caps import ShareCaps
+from modelrouter.router.reserving import Reserving
+from modelrouter.router.savings import Savings
 from modelrouter.router.traffic import Full, Need
 from modelrouter.router.wire_call import call_for, rest_of
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from modelrouter.core.pricing import Usage
     from modelrouter.core.request import Request
     from modelrouter.errors import StreamBrokenError
-    from modelrouter.ports import Answer, Call, CallRecord, Endpoint, OpenStream, Transport
+    from modelrouter.ports import Answer, Call, Endpoint, OpenStream, Transport
     from modelrouter.router.engine import Engine
     from modelrouter.router.epoch import Epoch
     from modelrouter.router.traffic import Pass
@@ -147,14 +147,11 @@ class Drive:
         )
         self._entry: Pass | None = None
         self._judge = Judge(request, route)
-        self._record: CallRecord | None = None
-        self._caps = ShareCaps()
-        self._is_booked = False
+        self._money = Reserving(engine, epoch, request, self.decision, self.call_id)
         self._answer: Answer | None = None
         self.unjudged: Usage | None = None  # of a whole answer that is being judged
         self._sent_to = ""
-        self._saved_nano_usd: int | None = None
-        self._baseline_used = False
+        self._savings = Savings(epoch.setup.baseline_price)
         self._attempts: list[Attempt] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.opened: OpenStream | None = None
@@ -235,7 +232,7 @@ class Drive:
         answer = self._answer
         if self._judge.fault is not None and result.end is End.ANSWERED:
             raise self._judge.fault  # from the caller's own `accept`; the answer is booked
-        decision = self._caps.seen_in(self.decision, result.not_granted)
+        decision = self._money.caps.seen_in(self.decision, result.not_granted)
         error = error_of(result, decision, self.call_id)
         if error is not None:
             raise error
@@ -248,7 +245,7 @@ class Drive:
             decision=decision,
             call_id=self.call_id,
             cost_nano_usd=result.cost_nano_usd,
-            saved_nano_usd=self._saved_nano_usd if self._baseline_used else None,
+            saved_nano_usd=self._savings.nano_usd,
         )
 
     async def judged(self, got: Answer | StreamEnd | Failure) -> Answered | Failed:
@@ -324,60 +321,7 @@ class Drive:
     async def _reserve_money(self, step: Reserve, wait_s: float) -> Outcome:
         if step.wait_s > 0 and (refused := self._not_permitted(step)) is not None:  # it may have waited for room
             return refused
-        try:
-            demands = demands_now(self.engine, self._epoch, self.decision, self._request)
-        except RequestError as error:
-            return NotGranted(error.message, self._now_s())
-        if self._record is None:
-            self._record = await self._new_record()
-        setup = self._epoch.setup
-        deployment = setup.world.deployments[step.hop.deployment]
-        reservation = Reservation(
-            reservation_id=f"{self.call_id}-{step.number}",
-            call=self._record,
-            number=step.number,
-            deployment=deployment.id,
-            operator=deployment.operator,
-            model=deployment.model,
-            bound=step.bound,
-            price=step.hop.price,
-            developer=setup.developer_of(deployment),
-            wait_s=wait_s,
-            marks=self._marks(deployment.id),
-            shares=self._caps.asked(step, demands),
-        )
-        while True:
-            try:
-                await reserve_durably(self.engine.ledger, reservation, if_late=release(reservation, self._now_s()))
-            except BudgetError as error:
-                return NotGranted(error.message, self._now_s(), error.refusal)
-            except RevokedError as error:
-                return NotGranted(error.message, self._now_s(), revoked=True)
-            except ShareCapError as error:
-                record = self._told_of_a_cap(reservation, error)
-                instead = self._caps.without_observed(reservation, error.refusal)
-                if instead is None:
-                    return NotGranted(error.message, self._now_s(), share=error.refusal)
-                reservation = replace(instead, call=record)
-            else:
-                self._is_booked = True
-                return Granted(reservation.reservation_id, self._now_s())
-
-    def _told_of_a_cap(self, refused: Reservation, error: ShareCapError) -> CallRecord:
-        """Keep what a share cap said: in the record of the call too, unless that is in the book already."""
-        record, told = refused.call, self._caps.told
-        told.append((refused.deployment, error.refusal))
-        self.engine.tell_of_cap(error, refused.deployment, self.call_id, self._request.route)
-        if not self._is_booked:
-            record = call_record(self.call_id, self._request, self.decision, self._epoch, record.tags, told)
-            self._record = record
-        return record
-
-    async def _new_record(self) -> CallRecord:
-        """What is booked of this call. A key that stands behind a personal tag may have to be read from the book."""
-        setup, given = self._epoch.setup, self._request.tags
-        tags = await tags_to_store(given, setup.tags, self.engine.ledger.pseudonym)
-        return call_record(self.call_id, self._request, self.decision, self._epoch, tags)
+        return await self._money.reserve(step, wait_s)
 
     def _not_permitted(self, step: Reserve) -> NotGranted | None:
         """Policy, reach and revocations, asked again before each hop."""
@@ -499,27 +443,11 @@ class Drive:
         entry, self._entry = self._entry, None
         if entry is not None:
             engine.traffic.leave(entry, attempt)
-        saved = self._saved(step)
+        saved = self._savings.of(step)
         # one that could not be written stays with the ledger, which tries again; its reservation stands
         engine.ledger.resolve(Resolution(step.reservation, step.billing, step.cost_nano_usd, attempt, saved))
         engine.learn(attempt, self._endpoint(step.hop.deployment))
         engine.tell(step, self.call_id, self._request.route)
-
-    def _saved(self, step: Resolve) -> int | None:
-        """Baseline's price for the same usage less what was paid; a failed attempt saves nothing."""
-        baseline = self._epoch.setup.baseline
-        price = None if baseline is None else self._epoch.setup.world.deployments[baseline].price.value
-        if price is None:
-            return None
-        attempt = step.attempt
-        saved = -step.cost_nano_usd
-        if attempt.failure is None:
-            if attempt.usage is None or attempt.usage.fault is not None:
-                return None
-            saved += price.cost_nano_usd(attempt.usage, attempt.span)
-            self._baseline_used = True
-        self._saved_nano_usd = (self._saved_nano_usd or 0) + saved
-        return saved
 
     # --- bookkeeping ---------------------------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ def test_import_weight(tmp_path: Path) -> None:
     assert figures["heavy_loaded"] == []
 
 
+@pytest.mark.long
 def test_first_reply(tmp_path: Path) -> None:
     """It splits the way to the first reply, and the parts make the whole."""
     printed, figures = recorded("first_reply.py", tmp_path)
@@ -104,6 +105,7 @@ def test_first_reply(tmp_path: Path) -> None:
         assert parts == pytest.approx(steps["total"]["median"])
 
 
+@pytest.mark.long
 def test_per_call(tmp_path: Path) -> None:
     """Every peer answers all calls and every chunk of all streams, and is compared in three tables."""
     printed, figures = recorded("per_call.py", tmp_path)
@@ -117,6 +119,7 @@ def test_per_call(tmp_path: Path) -> None:
         assert ratio == pytest.approx(50)
 
 
+@pytest.mark.long
 def test_fallback(tmp_path: Path) -> None:
     """Every peer falls back in every call that is to, and the failed attempt is what that adds."""
     printed, figures = recorded("fallback.py", tmp_path)
@@ -127,6 +130,7 @@ def test_fallback(tmp_path: Path) -> None:
         assert found["failed_attempt_cpu_us"]["median"] == pytest.approx(added)
 
 
+@pytest.mark.long
 def test_bounds(tmp_path: Path) -> None:
     """It counts by bytes, by tokenizers and on the real server, and finds no prompt over its bound."""
     printed, figures = recorded("bounds.py", tmp_path)
@@ -145,6 +149,7 @@ def test_ledger(tmp_path: Path) -> None:
     assert all(name in printed for name in figures)
 
 
+@pytest.mark.long
 def test_price_exactness(tmp_path: Path) -> None:
     """It compares every usage of some models, and what differs has a reason; the table of reasons can be written."""
     printed, figures = recorded("price_exactness.py", tmp_path)
@@ -164,6 +169,7 @@ def test_spend(tmp_path: Path) -> None:
     assert {"deployment", "policy", "tag.user", "tag.team,day", "hour", "through the store"} <= set(figures)
 
 
+@pytest.mark.long
 def test_soak(tmp_path: Path) -> None:
     """It calls in every way, meets faults, and finds that nothing is left and that enough was booked."""
     printed, figures = recorded("soak.py", tmp_path)
@@ -174,6 +180,7 @@ def test_soak(tmp_path: Path) -> None:
     assert {"threads", "sockets", "files", "reserved_nano_usd"} == set(figures["left"])
 
 
+@pytest.mark.long
 def test_outage(tmp_path: Path) -> None:
     """With everything down few calls are added and none is late; the other weathers are told beside the calm one."""
     printed, figures = recorded("outage.py", tmp_path)
@@ -192,6 +199,7 @@ def test_survive(tmp_path: Path) -> None:
     assert 0 < figures["one vendor"]["losses"] < figures["any 2 vendors"]["losses"]
 
 
+@pytest.mark.long
 def test_replay(tmp_path: Path) -> None:
     """Nothing changes without a change, six changes do what was named beforehand, and altered inputs are found."""
     printed, figures = recorded("replay.py", tmp_path)
@@ -201,6 +209,7 @@ def test_replay(tmp_path: Path) -> None:
     assert all(figures["altered_found"].values())
 
 
+@pytest.mark.long
 def test_tamper(tmp_path: Path) -> None:
     """It finds everything that it does to a small book, and says what only a head can show."""
     printed, figures = recorded("tamper.py", tmp_path)

@@ -85,7 +85,7 @@ def equals_the_oracle(scenario: Scenario) -> None:
     assert permitted(decision) == expected.permitted
 
 
-@everyday(1000)
+@everyday(500)
 @given(scenarios())
 def test_a_decision_equals_the_oracle(scenario: Scenario) -> None:
     """An implementation that shares nothing with ours permits the same deployments, for the same rules."""
@@ -130,7 +130,7 @@ def test_the_generated_rules_are_rules_that_people_may_write(key: str) -> None:
     assert [family.check(spec) for spec in SPECS[key]] == [None] * len(SPECS[key])
 
 
-@everyday(200)
+@everyday(100)
 @given(rules())
 def test_the_generated_parameters_are_such_too(spec: RuleSpec) -> None:
     """Lineage, silence, grades and hosting as generated pass the family's own check."""
@@ -142,7 +142,7 @@ def test_the_generated_parameters_are_such_too(spec: RuleSpec) -> None:
 # --- monotone ---------------------------------------------------------------------------------------------------------
 
 
-@everyday(200)
+@everyday(100)
 @given(scenarios(), rules(), st.integers(0, 3))
 def test_adding_a_rule_never_adds_a_candidate(scenario: Scenario, spec: RuleSpec, place: int) -> None:
     """A rule can only take away, whichever policy it is added to."""
@@ -154,7 +154,7 @@ def test_adding_a_rule_never_adds_a_candidate(scenario: Scenario, spec: RuleSpec
     assert permitted(decided(replace(scenario, policies=more))) <= permitted(decided(scenario))
 
 
-@everyday(250)
+@everyday(125)
 @given(scenarios(), policies("one-more", ("d1", "d2")), st.sampled_from(Level))
 def test_adding_a_layer_never_adds_a_candidate(scenario: Scenario, policy: Policy, level: Level) -> None:
     """A house, a route or a call may add a policy and nobody gains by it."""
@@ -162,7 +162,7 @@ def test_adding_a_layer_never_adds_a_candidate(scenario: Scenario, policy: Polic
     assert permitted(decided(more)) <= permitted(decided(scenario))
 
 
-@everyday(250)
+@everyday(125)
 @given(scenarios(), st.sampled_from(["data_class", "team"]))
 def test_removing_a_tag_never_adds_a_candidate(scenario: Scenario, tag: str) -> None:
     """A missing tag binds rules and never activates a waiver."""
@@ -204,7 +204,7 @@ def forgetting(value: T, path: Path) -> T:
     return replace(value, **{str(step): changed})  # type: ignore[type-var]  # a dataclass by then
 
 
-@everyday(400)
+@everyday(200)
 @given(scenarios(), st.data())
 def test_forgetting_a_fact_never_adds_a_candidate(scenario: Scenario, data: st.DataObject) -> None:
     """Unknown never permits: whatever was known and is no longer cannot help anybody."""
@@ -233,7 +233,7 @@ def shuffled(mapping: Mapping[str, T], data: st.DataObject) -> dict[str, T]:
     return {key: mapping[key] for key in data.draw(st.permutations(list(mapping)))}
 
 
-@everyday(200)
+@everyday(100)
 @given(scenarios(), st.data())
 def test_the_order_of_files_and_mappings_never_matters(scenario: Scenario, data: st.DataObject) -> None:
     """Tables, members of a split and dynamic values may be listed in any order: the same decision comes out."""
@@ -258,7 +258,7 @@ def test_the_order_of_files_and_mappings_never_matters(scenario: Scenario, data:
     assert Counter(map(repr, here.moment_verdicts)) == Counter(map(repr, there.moment_verdicts))
 
 
-@everyday(200)
+@everyday(100)
 @given(scenarios(), st.data())
 def test_the_order_of_policies_never_matters(scenario: Scenario, data: st.DataObject) -> None:
     """Layers are judged alone: whichever comes first, the same rules refuse and the same order comes out."""
@@ -331,7 +331,7 @@ def year_holds(scenario: Scenario, days: list[int]) -> None:
         assert (kept.permitted, kept.moment_verdicts) == (again.permitted, again.moment_verdicts)
 
 
-@everyday(250)
+@everyday(125)
 @given(scenarios(), st.lists(st.integers(-40, 365), min_size=2, max_size=6))
 def test_a_compiled_verdict_equals_a_fresh_one_until_it_says_otherwise(scenario: Scenario, days: list[int]) -> None:
     """Ages of facts, waivers, agreements, listings and retirements turn on the day that was announced, not before."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.strategies import Scenario
 
 
-@everyday(250)
+@everyday(125)
 @given(scenarios())
 def test_each_candidate_is_permitted_or_refused_with_a_reason(scenario: Scenario) -> None:
     """Nobody is both, nobody is forgotten, and a refusal names its rule, its reason and a way out."""
@@ -38,7 +38,7 @@ def test_each_candidate_is_permitted_or_refused_with_a_reason(scenario: Scenario
         assert candidate.expected_nano_usd >= 0
 
 
-@everyday(250)
+@everyday(125)
 @given(scenarios())
 def test_the_summary_adds_up(scenario: Scenario) -> None:
     """Permitted and counted refusals together are all candidates, and each refusal counts under its first rule."""
@@ -81,7 +81,7 @@ def relaxed(scenario: Scenario, subject: str, refusals: tuple[Verdict, ...]) -> 
     return decide(request, route, layers, scenario.world, moment)
 
 
-@everyday(400)
+@everyday(200)
 @given(scenarios())
 def test_the_nearest_way_out_really_admits(scenario: Scenario) -> None:
     """Waiving what stands in the way of the nearest candidate, and no more, admits it; waiving less does not."""
@@ -105,7 +105,7 @@ def test_the_nearest_way_out_really_admits(scenario: Scenario) -> None:
 # --- observation and waivers ------------------------------------------------------------------------------------------
 
 
-@everyday(200)
+@everyday(100)
 @given(scenarios())
 def test_an_observed_policy_keeps_nobody_out_and_lets_nobody_in(scenario: Scenario) -> None:
     """What a policy in observe mode says is written down; the decision is the one without it."""
@@ -116,7 +116,7 @@ def test_an_observed_policy_keeps_nobody_out_and_lets_nobody_in(scenario: Scenar
     assert all(verdict.observed == (verdict.layer in observed) for verdict in here.verdicts)
 
 
-@everyday(200)
+@everyday(100)
 @given(scenarios())
 def test_every_use_of_a_waiver_is_shown(scenario: Scenario) -> None:
     """Whoever is permitted only through a waiver has it in a verdict, unexpired and for this very rule."""

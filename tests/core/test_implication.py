@@ -74,7 +74,7 @@ def pairs() -> st.SearchStrategy[tuple[RuleSpec, RuleSpec]]:
     return st.one_of(alike, alike, st.sampled_from(tuple(NARROW)).flatmap(narrow))
 
 
-@everyday(400)
+@everyday(200)
 @given(scenarios(), pairs())
 def test_what_is_proved_is_true_in_every_world(scenario: Scenario, pair: tuple[RuleSpec, RuleSpec]) -> None:
     """Covered: whom the strict one permits, the loose one permits. Excluded: nobody is permitted by both."""

@@ -61,7 +61,7 @@ def decided(scenario: Scenario, raised: dict[str, str]) -> set[str]:
     scenarios(),
     st.dictionaries(st.sampled_from(["data_class", "team"]), st.sampled_from(["personal", "public", "a", "b", "new"])),
 )
-@everyday(300)
+@everyday(150)
 def test_inspecting_never_adds_a_candidate(scenario: Scenario, raised: dict[str, str]) -> None:
     """Over generated worlds and policies with waivers: whatever is raised to whatever, the permitted only get fewer."""
     assert decided(scenario, raised) <= decided(scenario, {})

@@ -77,7 +77,7 @@ def order(
     return [candidate.deployment for candidate in decision.permitted]
 
 
-@everyday(300)
+@everyday(180)
 @given(scenarios())
 def test_the_order_follows_the_objective_and_the_ill_come_last(scenario: Scenario) -> None:
     """Among the healthy and among the ill alike: steps as listed, rising cost or latency, or falling quality."""
@@ -102,7 +102,7 @@ def test_the_order_follows_the_objective_and_the_ill_come_last(scenario: Scenari
     assert ranks == sorted(ranks)
 
 
-@everyday(150)
+@everyday(90)
 @given(scenarios())
 def test_health_load_and_latency_permit_and_refuse_nobody(scenario: Scenario) -> None:
     """Dynamic values order; the pool of an ill world is the pool of a well one."""
@@ -117,7 +117,7 @@ def test_health_load_and_latency_permit_and_refuse_nobody(scenario: Scenario) ->
     assert {each.deployment for each in here.permitted} == {each.deployment for each in there.permitted}
 
 
-@everyday(100)
+@everyday(60)
 @given(scenarios(), st.integers(0, 10**6))
 def test_a_decision_is_repeatable_and_a_session_stays(scenario: Scenario, seed: int) -> None:
     """The same values give the same decision; a session's order among equals hangs on no load."""

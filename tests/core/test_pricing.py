@@ -56,7 +56,7 @@ def usage_of(tokens: dict[str, int]) -> Usage:
     )
 
 
-@everyday(500)
+@everyday(300)
 @given(PRICES, counts(2_000_000, 200_000))
 def test_a_cost_is_the_exact_sum_rounded_up_once(price: PriceList, tokens: dict[str, int]) -> None:
     """Whole-number arithmetic gives what fractions give, to the last nano-dollar."""
@@ -65,14 +65,14 @@ def test_a_cost_is_the_exact_sum_rounded_up_once(price: PriceList, tokens: dict[
     assert price.cost_nano_usd(usage) == oracle_cost_nano_usd(price, **tokens)
 
 
-@everyday(300)
+@everyday(180)
 @given(PRICES, TOKENS, TOKENS)
 def test_the_worst_cost_is_that_of_the_dearest_classes(price: PriceList, tokens_in: int, tokens_out: int) -> None:
     """Nobody knows beforehand which tokens come from a cache or are reasoning, so all are charged as the dearest."""
     assert price.worst_nano_usd(tokens_in, tokens_out) == dearest_nano_usd(price, tokens_in, tokens_out)
 
 
-@everyday(300)
+@everyday(180)
 @given(PRICES, st.integers(0, 100_000), st.integers(0, 10**12))
 def test_output_within_a_ceiling_is_the_most_that_fits(price: PriceList, tokens_in: int, ceiling: int) -> None:
     """One token more would cross the ceiling, the tokens themselves do not."""

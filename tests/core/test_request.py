@@ -79,7 +79,7 @@ def test_nothing_asked_is_refused(prompt: str | Sequence[Message]) -> None:
 @pytest.mark.parametrize("prompt", [5, 1.5, b"hello", {"role": "user", "content": "x"}, iter(["x"])])
 def test_what_is_neither_text_nor_a_list_is_refused(prompt: Any) -> None:
     """A number, bytes, and the one message that was to stand in a list: the sentence shows how it is written."""
-    with pytest.raises(RequestError, match=r"write `\[\{'role': 'user', 'content'"):
+    with pytest.raises(RequestError, match=r"messages as `\[\{'role': 'user', 'content'"):
         normalise_messages(prompt)
 
 

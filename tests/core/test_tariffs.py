@@ -52,7 +52,7 @@ def all_of(class_in: str, class_out: str, tokens_in: int, tokens_out: int, uses:
     return Usage(**{"input_tokens": tokens_in, "output_tokens": tokens_out, **counts}, uses=used)
 
 
-@everyday(100)
+@everyday(50)
 @given(price_lists(), usages(2000, 2000), spans())
 def test_a_cost_is_the_exact_sum_rounded_up_once(price: PriceList, usage: Usage, span: Span) -> None:
     """Tiers, hours, changes, uplift, fees and machine hours: to the last nano-dollar what fractions give."""
@@ -60,7 +60,7 @@ def test_a_cost_is_the_exact_sum_rounded_up_once(price: PriceList, usage: Usage,
     assert price.cost_nano_usd(usage, span) == cost_of(price, usage, span)
 
 
-@everyday(100)
+@everyday(50)
 @given(st.data(), price_lists(), st.integers(0, 2000), st.integers(0, 2000), spans())
 def test_nothing_within_a_bound_costs_more(
     data: st.DataObject, price: PriceList, tokens_in: int, tokens_out: int, span: Span
@@ -76,7 +76,7 @@ def test_nothing_within_a_bound_costs_more(
     assert price.settle_nano_usd(usage, attempt) <= most
 
 
-@everyday(60)
+@everyday(30)
 @given(price_lists(machine=False), st.integers(0, 1500), st.integers(0, 500), st.integers(0, 2), spans())
 def test_the_worst_cost_is_reached(price: PriceList, tokens_in: int, tokens_out: int, uses: int, span: Span) -> None:
     """The bound is no higher than the dearest usage: all of one class, up to a tier or into it, at some edge."""
@@ -97,7 +97,7 @@ def test_the_worst_cost_is_reached(price: PriceList, tokens_in: int, tokens_out:
     assert found <= most if marginal else found == most
 
 
-@everyday(60)
+@everyday(30)
 @given(price_lists(), st.integers(0, 1500), st.integers(0, 500), spans(), st.integers(0, 10**10))
 def test_what_fits_under_a_ceiling_is_the_most_that_fits(
     price: PriceList, tokens_in: int, tokens_out: int, span: Span, ceiling: int
@@ -113,7 +113,7 @@ def test_what_fits_under_a_ceiling_is_the_most_that_fits(
     assert all(first <= second for first, second in pairwise(steps))
 
 
-@everyday(100)
+@everyday(50)
 @given(price_lists(machine=False), usages(2000, 2000), spans())
 def test_without_a_moment_the_dearest_one_counts(price: PriceList, usage: Usage, span: Span) -> None:
     """Who does not know when, is charged and bounded as at the dearest hour of the dearest list."""
@@ -123,7 +123,7 @@ def test_without_a_moment_the_dearest_one_counts(price: PriceList, usage: Usage,
     assert price.worst_nano_usd(2000, 2000, None, uses) >= price.cost_nano_usd(usage)
 
 
-@everyday(60)
+@everyday(30)
 @given(price_lists())
 def test_a_list_comes_back_from_its_text(price: PriceList) -> None:
     """Everything is written, exactly; the same list is the same text and has the same digest."""

@@ -84,7 +84,7 @@ def test_a_file_that_is_no_yaml_is_a_finding(copy: Path, run: Callable[..., Ran]
         (("nowhere",), "there is no folder `nowhere`"),
         ((".",), "`.` is no catalog: it has no `organisations.yaml`"),
         (("--on", "today"), "is no day"),
-        (("--max-age-days", "-1"), "greater than or equal to 0"),
+        (("--max-age-days", "-1"), "write at least 0"),
     ],
 )
 def test_what_cannot_be_verified_is_wrong_use(

@@ -98,10 +98,9 @@ def side(scenario: Scenario, policies: Policies, world: World) -> Side:
 def both(pair: Pair) -> tuple[Difference, OracleDifference]:
     """The package and the oracle, asked for the same pair."""
     scenario, old, new, later = pair
+    moment = replace(scenario.moment, revoked={})  # a difference is one of policies: nobody is cut off
     found = difference(side(scenario, old, scenario.world), side(scenario, new, later), TODAY)
-    told = oracle_difference(
-        scenario.request, scenario.route, (old, scenario.world), (new, later), scenario.moment, TODAY
-    )
+    told = oracle_difference(scenario.request, scenario.route, (old, scenario.world), (new, later), moment, TODAY)
     return found, told
 
 
