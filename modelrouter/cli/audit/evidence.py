@@ -75,6 +75,7 @@ class Evidence:
 
     Attributes:
         reports: sums of the period, by each of `GROUPED`.
+        tagged: sums of the period by value and deployment, of each tag whose values are listed and not personal.
         failed: attempts of the period that failed; those whose lines are in an archive are not among them.
         documents: every text that was kept before the period ended, oldest first.
         heads: the last line of each writer: id, number, hash.
@@ -90,6 +91,7 @@ class Evidence:
 
     tally: Tally
     reports: Mapping[str, Report]
+    tagged: Mapping[str, Report]
     failed: Sequence[Failed]
     documents: Sequence[Kept]
     heads: Sequence[tuple[str, int, str]]
@@ -134,6 +136,11 @@ def evidence_of(session: Session, setup: Setup, period: Period, against: Head | 
     return Evidence(
         tally=tally_of(told_calls(session, since, until)),
         reports={name: report(session, Question((name,), since, until)) for name in GROUPED},
+        tagged={
+            name: report(session, Question((f"tag.{name}", "deployment"), since, until))
+            for name, tag in setup.tags.items()
+            if tag.values is not None and not tag.personal
+        },
         failed=tuple(
             Failed(str(operator or ""), str(deployment), str(kind), whole(count), whole(first_us), whole(end_us))
             for operator, deployment, kind, count, first_us, end_us in session.rows(

@@ -178,14 +178,14 @@ def _limits(evidence: Evidence, made: Made) -> Iterator[str]:
 def _further() -> Iterator[str]:
     yield "## How to ask further"
     yield ""
-    yield "Each of these reads the ledger alone and changes nothing:"
+    yield "Each of these reads the ledger, calls no model, and changes nothing in it:"
     yield ""
     for command, answer in (
         ("ledger verify --against HEAD", "whether the ledger still says what it said when `HEAD` was kept"),
         ("ledger export --to FILE", "one row for each attempt, with its call, tags, tokens, price and failure"),
         (
             "explain --call ID",
-            "one call of these: who was considered, which rule refused whom, by which fact and source",
+            "one call, by its `call_id` of the export: who was refused, by which rule, fact and source",
         ),
         ("spend --by tag.NAME", "what each value of a tag spent, as of a team"),
         ("replay --policy FILE", "which of the past calls another policy would have refused, and what that had cost"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from modelrouter.cli.audit.share_sheets import share_sheets
 from modelrouter.cli.audit.sheet import Sheet
+from modelrouter.cli.audit.tag_sheet import tag_sheet
 from modelrouter.cli.screen import amount
 from modelrouter.core.facts import SELF, State
 from modelrouter.core.lineage import owners
@@ -26,9 +27,10 @@ UNKNOWN: Final = "unknown"
 
 
 def vendor_sheets(setup: Setup, evidence: Evidence, found: Iterable[Substitution]) -> Iterator[Sheet]:
-    """Who they are and whether each can be done without; then who has how much."""
+    """Who they are and whether each can be done without; then who has how much, and of what."""
     yield _vendors(setup, evidence, list(found))
     yield from share_sheets(setup.world, evidence)
+    yield tag_sheet(setup, evidence)
 
 
 def country_of(world: World, organisation: str) -> str:

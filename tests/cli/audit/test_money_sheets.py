@@ -71,6 +71,34 @@ def test_budgets_without_spending_are_listed(folder: Path, run: Callable[..., Ra
     assert "of it beyond what had been set aside**" in page
 
 
+def test_which_data_went_where(folder: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By each value of a tag whose values are listed, a default included; free and personal tags are left out."""
+    monkeypatch.setenv("OPENAI_API_KEY", "invented")
+    tags = """tags:
+  data_class: {values: [public, personal], default: personal}
+  team: {}
+  user: {values: [ann, bob], personal: true}
+"""
+    (folder / "modelrouter.yaml").write_text(TWO_ROUTES.replace("tags: {team: {}}\n", tags), encoding="utf-8")
+    lane = FakeTransport(reply("hi", input_tokens=1000, output_tokens=0))
+    clock = FakeClock(datetime(2020, 10, 1, tzinfo=UTC).timestamp())
+    with Router.from_config(transports={"direct": lane}, clock=clock) as router:
+        for route, given in (
+            ("chat", {"data_class": "public", "team": "red", "user": "ann"}),
+            ("chat", {}),
+            ("chat", {"data_class": "personal"}),
+            ("closed", {"data_class": "public"}),
+        ):
+            router.complete(route, "hi", tags=given)
+    run("audit", *QUARTER, "--out", "pack")
+    names = ("tag", "value", "deployment", "chain", "processing", "attempts")
+    assert sorted(tuple(row[name] for name in names) for row in rows(folder / "pack", "tags")) == [
+        ("data_class", "personal", "own", "self", "DE", "2"),
+        ("data_class", "public", "dear", "openai", "global", "1"),
+        ("data_class", "public", "own", "self", "DE", "1"),
+    ]
+
+
 def test_what_is_in_an_archive_is_in_sums_alone(
     folder: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
