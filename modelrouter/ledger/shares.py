@@ -154,15 +154,19 @@ class Shares:
         return found
 
 
-def holdings(session: Session, demands: Sequence[ShareDemand]) -> list[Holding]:
-    """What each of these demands would be asked of now, by one picture of the book."""
+def holdings(session: Session, demands: Sequence[ShareDemand], at_us: int | None = None) -> list[Holding]:
+    """What each of these demands would be asked of at a moment, by one picture of the book.
+
+    Args:
+        at_us: when, in microseconds since 1970; not before the newest line. None is now.
+    """
     if not demands:
         return []
     ((seq, last_us),) = session.rows("SELECT seq, at_us FROM state")
-    at_us = max(session.now_us(), int(last_us or 0))
+    moment_us = max(session.now_us() if at_us is None else at_us, int(last_us or 0))
     shares = Shares(max(each.cap.window_s for each in demands))
-    shares.catch_up(session, int(seq or 0), at_us)
-    return [shares.holding(each, at_us) for each in demands]
+    shares.catch_up(session, int(seq or 0), moment_us)
+    return [shares.holding(each, moment_us) for each in demands]
 
 
 def _opened(at_us: Column, bound: Column, operator: Column, developer: Column, tokens: Sequence[Column]) -> _Open:

@@ -1,20 +1,21 @@
-"""The tables that come from the ledger: what was in force, excepted, refused and spent in the period."""
+"""The tables that come from the ledger: what was in force, excepted, cut off and refused, and the texts it keeps."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date
 from typing import TYPE_CHECKING, Any, Final
 
-from modelrouter.cli.audit.evidence import GROUPED
+from modelrouter.cli.audit.money_sheets import money_sheets
 from modelrouter.cli.audit.sheet import Sheet
-from modelrouter.cli.screen import amount
 from modelrouter.cli.spend.when import written
-from modelrouter.core.budget_text import window_text
+from modelrouter.ledger.audit.export import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from modelrouter.cli.audit.evidence import Evidence
+    from modelrouter.cli.audit.made import Made
     from modelrouter.cli.audit.sheet import Cell
     from modelrouter.core.assurance.tally import Count
     from modelrouter.core.assurance.told import ToldLayer
@@ -35,7 +36,16 @@ IMPLICIT: Final = {
     "route": "what the application's request needs, as a context window",
     "wire": "the endpoint could not be called, as without its key",
     "request": "the ceiling that the call itself gave",
+    "cut-off": "somebody was cut off: see revocations.csv",
 }
+KINDS: Final = {
+    "policy": "a policy of the configuration, in force or not",
+    "config": "the configuration",
+    "catalog": "which edition of the tool's catalog of facts",
+    "grounds": "all facts, prices and rules by which decisions were made, so that each can be derived again",
+    "price": "a price list, by which an attempt was charged",
+}
+"""What the book keeps by hash."""
 
 
 def policy_file(name: str, digest: str) -> str:
@@ -43,16 +53,16 @@ def policy_file(name: str, digest: str) -> str:
     return f"policies/{name}-{digest[:SHORT]}.json"
 
 
-def book_sheets(evidence: Evidence, today: date) -> Iterator[Sheet]:
+def book_sheets(evidence: Evidence, made: Made) -> Iterator[Sheet]:
     """The tables, in the order in which a person reads them."""
     texts = {layer: evidence.policy(layer.digest) for layer in evidence.tally.policies}
     yield _policies(evidence, texts)
     yield _rules(texts)
-    yield _waivers(evidence, texts, today)
+    yield _waivers(evidence, texts, made.today)
+    yield _revocations(evidence, moment(made.judged_us(evidence)))
     yield _refusals(evidence)
     yield _observed(evidence)
-    yield _spend(evidence)
-    yield _budgets(evidence)
+    yield from money_sheets(evidence)
     yield _documents(evidence)
     yield _ledger(evidence)
 
@@ -130,27 +140,19 @@ def _value(value: object) -> str:
 
 def _waivers(evidence: Evidence, texts: Mapping[ToldLayer, dict[str, Any] | None], today: date) -> Sheet:
     used = evidence.tally.waivers
-    rows: dict[tuple[str, str], tuple[Cell, ...]] = {}
+    rows: list[tuple[Cell, ...]] = []
     for layer, text in sorted(texts.items(), key=lambda each: (each[0].policy, each[1] is None, each[0].digest)):
         for waiver in (text or {}).get("waivers", ()):
             left = (date.fromisoformat(waiver["expires"]) - today).days
             count = used.get((waiver["id"], waiver["subject"]))
-            rows[waiver["id"], waiver["expires"]] = (
-                waiver["id"],
-                layer.policy,
-                waiver["rule"],
-                waiver["subject"],
-                waiver["owner"],
-                waiver["because"],
-                waiver["expires"],
-                left if left >= 0 else f"expired {-left} days ago",
-                *((0, "", "") if count is None else _counted(count)),
-            )
+            texts_of = (waiver[name] for name in ("rule", "subject", "owner", "because", "expires"))
+            counted = (0, "", "") if count is None else _counted(count)
+            rows.append((waiver["id"], layer.policy, *texts_of, left, *counted))
     return Sheet(
         "waivers",
         "Exceptions that stood in policies of the period: somebody signed that one rule does not hold for one "
-        "deployment until a day. `calls` are those whose decision it touched: the deployment was admitted by it, "
-        "whether or not the call was sent there.",
+        "deployment until a day. One that was changed has a row for each text. `calls` are those whose decision one of "
+        "its id touched: the deployment was admitted by it, whether or not the call was sent there.",
         {
             "waiver": "its id",
             "policy": "the policy in which it stands",
@@ -159,10 +161,55 @@ def _waivers(evidence: Evidence, texts: Mapping[ToldLayer, dict[str, Any] | None
             "owner": "who answers for it",
             "because": "why it was given",
             "expires": "its last day",
-            "days_left": "counted from the day on which this pack was made",
+            "days_left": "counted from the day on which this pack was made; below 0 it has expired",
             **CALLS,
         },
-        list(rows.values()),
+        list(dict.fromkeys(rows)),
+    )
+
+
+def _revocations(evidence: Evidence, now: str) -> Sheet:
+    rows: list[tuple[Cell, ...]] = []
+    for each in evidence.revocations:
+        state = "yes" if each["in_force"] else "no: restored"
+        if each["in_force"] and each["until"] is not None and each["until"] <= now:
+            state = "no: its time was over"
+        rows.append(
+            (
+                f"entry {each['seq']}",
+                each["kind"],
+                each["name"],
+                ", ".join(json.loads(each["roles"])),
+                each["reason"],
+                each["at"],
+                each["until"] or "",
+                "interrupted" if each["abort_in_flight"] else "finished",
+                state,
+                "" if each["restored_by"] is None else f"entry {each['restored_by']}",
+                each["restored_at"] or "",
+                each["why_restored"] or "",
+            )
+        )
+    return Sheet(
+        "revocations",
+        "Who was cut off at some time of the period, from the ledger: from that line on nothing was sent to them, "
+        "whatever policies permit. The lines say what was done, not by which person.",
+        {
+            "revocation": "the ledger's line that cut off; it names the revocation",
+            "kind": "vendor, model or deployment (one service)",
+            "name": "who or what",
+            "roles": "in which parts: an organisation may be cut off as operator alone, and its open weights go on; "
+            "`lineage` is whatever derives from it, `itself` the service or model that was named",
+            "reason": "why, as whoever did it wrote",
+            "from": "when it was written down, UTC",
+            "until": "when it ends by itself, UTC; empty: when it is restored",
+            "calls_under_way": "whether calls that were under way were interrupted or finished",
+            "in_force": "whether it is on the day of this pack, at noon or, if later, when the last line was written",
+            "restored_by": "the line that undid it",
+            "restored_at": "when, UTC",
+            "why_restored": "why, as whoever did it wrote",
+        },
+        rows,
     )
 
 
@@ -176,15 +223,16 @@ def _refusals(evidence: Evidence) -> Sheet:
     return Sheet(
         "refusals",
         "Why candidates were not used: for each call, every deployment of its route that some rule kept out, with each "
-        "rule that did. A refused candidate is no failed call: the call went to another one. Calls that nobody might "
-        "serve are among them.",
+        "rule that did. Several rules may have kept it out of one call, so that rows cannot be added up. A refused "
+        "candidate is no failed call: the call went to another one. Calls that nobody might serve are among them.",
         {
             "route": "the name that the application used",
             "deployment": "the candidate that was kept out",
             "layer": "the policy, or what holds without one",
             "what_that_is": "the layer in words",
             "rule": "the rule that refused",
-            "reason": "what it found, as a country; empty where it depends on the size of a request",
+            "reason": "what it found, as `global` (any country), `parent CN` (an owner's country) or `unknown` (no "
+            "source says, which refuses); empty where it depends on the size of a request",
             **CALLS,
         },
         rows,
@@ -206,80 +254,30 @@ def _observed(evidence: Evidence) -> Sheet:
     )
 
 
-def _spend(evidence: Evidence) -> Sheet:
-    rows: list[tuple[Cell, ...]] = []
-    for group in GROUPED:
-        for row in evidence.reports[group].rows:
-            sums = row.sums
-            tokens = sums.input_tokens, sums.output_tokens
-            money = sums.settled_nano_usd, sums.uncertain_nano_usd, sums.reserved_nano_usd
-            later = sums.overrun_nano_usd, sums.correction_nano_usd
-            usd = [amount(each) for each in (*money, *later, sums.spent_nano_usd)]
-            rows.append((group, row.group[0], sums.calls, sums.attempts, sums.failures, *tokens, *usd))
-    return Sheet(
-        "spend",
-        "What was spent in the period, from the ledger, the same money grouped in several ways: add up the rows of one "
-        "group only (rows by policy may come to more, because a call counts under each policy that bound it). Amounts "
-        "are exact, in US dollars.",
-        {
-            "by": "what the row groups by",
-            "name": "the group; empty is not known",
-            "calls": "requests of the application whose first attempt is in this row",
-            "attempts": "calls to one deployment: a request has several where one failed",
-            "failures": "attempts that failed",
-            "input_tokens": "as reported by the provider",
-            "output_tokens": "as reported by the provider",
-            "settled_usd": "billed by reported usage and price",
-            "uncertain_usd": "nobody knows what it cost; booked at the most it can have cost",
-            "reserved_usd": "set aside for attempts without an end",
-            "overrun_usd": "billed beyond what was set aside",
-            "correction_usd": "changed later, as by reconciliation with an invoice; may be negative",
-            "spent_usd": "settled, uncertain, overrun and correction together",
-        },
-        rows,
-    )
-
-
-def _budgets(evidence: Evidence) -> Sheet:
-    rows = []
-    for each in evidence.positions:
-        budget, balance = each.budget, each.balance
-        amounts = budget.limit_nano_usd, balance.spent, balance.reserved, budget.limit_nano_usd - balance.used
-        rows.append((budget.name, each.scope, window_text(budget), budget.zone_name, *map(amount, amounts)))
-    return Sheet(
-        "budgets",
-        "Limits on money and where they stood when the ledger's last line was written. A request that would exceed one "
-        "is refused before it is sent. A budget of which nothing was spent in its present window is not listed.",
-        {
-            "budget": "its name",
-            "scope": "for whom, where it is kept apart by something; personal values are keyed hashes",
-            "window": "over which time it adds up",
-            "tz": "whose days and months",
-            "limit_usd": "the limit",
-            "spent_usd": "spent in the present window",
-            "reserved_usd": "set aside for calls under way",
-            "left_usd": "what is left",
-        },
-        rows,
-    )
-
-
 def _documents(evidence: Evidence) -> Sheet:
+    bound = {layer.digest: layer.observe for layer in evidence.tally.policies}
+    rows: list[tuple[Cell, ...]] = []
+    for each in evidence.documents:
+        role = ""
+        if each.kind == "policy":
+            role = "no call" if each.digest not in bound else "observed only" if bound[each.digest] else "enforced"
+        size = len(each.body.encode())
+        rows.append((each.kind, each.name, role, each.digest, written(each.at_us, UTC), size, KINDS.get(each.kind, "")))
     return Sheet(
         "documents",
-        "Every text that the ledger kept by its hash until the end of the period: policies, configurations, catalogs "
-        "and price lists. Each decision names the ones it rests on.",
+        "Every text that the ledger kept by its hash until the end of the period. Each decision names the ones it "
+        "rests on. **A policy that is listed here was not therefore in force**: with a configuration all policies that "
+        "it could name are kept, those that come with the tool among them.",
         {
             "kind": "what it is",
             "name": "its name",
+            "bound_in_the_period": "of policies: `enforced`, `observed only`, or `no call`",
             "sha256": SHA256,
             "kept_at": "when it was first written down, UTC",
             "bytes": "its length",
+            "what_that_is": "the kind in words",
         },
-        [
-            (each.kind, each.name, each.digest, written(each.at_us, UTC), len(each.body.encode()))
-            for each in evidence.documents
-        ],
+        rows,
     )
 
 

@@ -2,8 +2,8 @@
 
 Columns are those of Annex I to Commission Implementing Regulation (EU) 2024/2956 of 29 November 2024 (templates of the
 register of information under Article 28(9) of Regulation (EU) 2022/2554), numbered as corrected by OJ L, 2025/90725 of
-19.9.2025. Identification codes, contracts and judgements about the business are nowhere in a router, so they are never
-guessed.
+19.9.2025; `dora_source` says what that was checked against. Identification codes, contracts and judgements about the
+business are nowhere in a router, so they are never guessed.
 """
 
 from __future__ import annotations
@@ -19,33 +19,30 @@ from modelrouter.core.facts import SELF, LinkRole, State
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from modelrouter.cli.audit.evidence import Evidence
     from modelrouter.cli.audit.sheet import Cell
     from modelrouter.config import Setup
     from modelrouter.core.assurance import Substitution
     from modelrouter.core.facts import Deployment, Fact, World
 
-__all__ = ["SOURCE", "dora_sheets"]
+__all__ = ["dora_sheets"]
 
-SOURCE: Final = (
-    "Commission Implementing Regulation (EU) 2024/2956, Annex I (http://data.europa.eu/eli/reg_impl/2024/2956/oj), as "
-    "corrected by OJ L, 2025/90725 of 19.9.2025"
-)
 OPEN: Final = "to be filled by you"
 PROVIDERS: Final = {VendorRole.OPERATOR, VendorRole.VIA, VendorRole.SUBPROCESSOR, VendorRole.CLOUD}
 """Parts that are services; owners and developers as such are none."""
 NOT_OFFICIAL: Final = "(no column of the register) "
 FOR_PEOPLE: Final = (
     " Columns named `B_…` are the register's own, in its order; the others are for whoever fills the rest in, and are "
-    f"taken out before filing. `{OPEN}` marks what a router cannot know. Source of the columns: {SOURCE}."
+    f"taken out before filing. `{OPEN}` marks what a router cannot know."
 )
 
 
-def dora_sheets(setup: Setup, found: Sequence[Substitution]) -> Iterator[Sheet]:
+def dora_sheets(setup: Setup, evidence: Evidence, found: Sequence[Substitution]) -> Iterator[Sheet]:
     """The templates to which a router can contribute."""
     providers = [each for each in found if any(roles & PROVIDERS for roles in each.roles.values())]
     functions = {name: f"F{place}" for place, name in enumerate(setup.routes, start=1)}
     yield _data_places(setup, functions)
-    yield _providers(setup.world, providers)
+    yield _providers(setup.world, evidence, providers)
     yield _chain(setup)
     yield _functions(functions)
     yield _assessment(setup, providers)
@@ -113,7 +110,8 @@ def _places(fact: Fact[frozenset[str]]) -> list[str]:
 # --- B_05.01 and B_05.02 ----------------------------------------------------------------------------------------------
 
 
-def _providers(world: World, providers: Sequence[Substitution]) -> Sheet:
+def _providers(world: World, evidence: Evidence, providers: Sequence[Substitution]) -> Sheet:
+    used = {row.group[0]: row.sums.attempts for row in evidence.reports["deployment"].rows}
     rows: list[list[Cell]] = []
     for each in providers:
         organisation = world.organisations.get(each.vendor)
@@ -126,12 +124,15 @@ def _providers(world: World, providers: Sequence[Substitution]) -> Sheet:
                 country if len(country) == len("DE") else OPEN, OPEN, OPEN, OPEN, OPEN,
                 each.vendor, role_words(each), ", ".join(parents),
                 country_of(world, ultimate) if ultimate in world.organisations else "",
+                ", ".join(reliance.route for reliance in each.reliances),
+                sum(used.get(name, 0) for name in each.roles),
                 organisation.country.source.ref if organisation else "",
             ]
         )  # fmt: skip
     return _sheet(
         "dora_b_05_01",
-        "B_05.01, ICT third-party service providers: everybody who runs, passes on or houses a service.",
+        "B_05.01, ICT third-party service providers: everybody who runs, passes on or houses a service of the "
+        "configuration. One that supports no route and had no call may be a candidate with whom there is no contract.",
         {
             "B_05.01.0010": "identification code of the ICT third-party service provider",
             "B_05.01.0020": "type of that code, as LEI or EUID",
@@ -150,7 +151,9 @@ def _providers(world: World, providers: Sequence[Substitution]) -> Sheet:
             "provider": "its id in this tool",
             "roles": "its parts",
             "owners": "who controls it, nearest first",
-            "ultimate_owner_country": "the country of the last of these",
+            "ultimate_owner_country": "the country of the last of these; empty where nobody is known",
+            "supports_routes": "functions that have a permitted service of it",
+            "attempts": "calls to its services in the period",
             "source": "where the country can be checked",
         },
         rows,
@@ -212,7 +215,8 @@ def _functions(functions: Mapping[str, str]) -> Sheet:
     return _sheet(
         "dora_b_06_01",
         "B_06.01, functions: each route, which is what the application calls a use of models, stands for one until "
-        "somebody says otherwise.",
+        "somebody says otherwise. `F1`, `F2` … are places in the configuration, and move when a route is put between: "
+        "put in identifiers of your own that last, one for each entity, licensed activity and function.",
         {
             "B_06.01.0010": "function identifier",
             "B_06.01.0020": "licenced activity",
@@ -234,15 +238,17 @@ def _assessment(setup: Setup, providers: Sequence[Substitution]) -> Sheet:
     rows: list[list[Cell]] = []
     for each in providers:
         others = _others(setup, each)
+        providers_left = [name for name in others if name != SELF]
         supported = bool(each.reliances)
         grade = "Not substitutable" if each.lost else "Easily substitutable"
-        identified = "Yes" if others and not each.lost else "No"
+        identified = "Yes" if providers_left and not each.lost else "No"
         rows.append(
             [
                 OPEN, OPEN, OPEN, OPEN, grade if supported else OPEN,
                 OPEN if each.lost else "", OPEN, OPEN, OPEN, OPEN,
-                identified if supported else OPEN, ", ".join(others) if identified == "Yes" else "",
+                identified if supported else OPEN, ", ".join(providers_left) if identified == "Yes" else "",
                 each.vendor, ", ".join(reliance.route for reliance in each.reliances), ", ".join(each.lost),
+                "yes" if SELF in others else "",
             ]
         )  # fmt: skip
     return _sheet(
@@ -250,7 +256,8 @@ def _assessment(setup: Setup, providers: Sequence[Substitution]) -> Sheet:
         "B_07.01, assessment of the ICT services. 0050, 0110 and 0120 are proposals that follow from the config: "
         "`Not substitutable` where a route would have no permitted service left without the provider, `Easily "
         "substitutable` where every route would still have one, which takes over without a change to the application. "
-        "Whether contracts, quality and volume allow it is for a person to judge.",
+        "Own servers that would remain are no alternative provider, and stand apart. Whether contracts, keys, quality "
+        "and volume allow it is for a person to judge.",
         {
             "B_07.01.0010": "contractual arrangement reference number",
             "B_07.01.0020": "identification code of the ICT third-party service provider",
@@ -269,6 +276,7 @@ def _assessment(setup: Setup, providers: Sequence[Substitution]) -> Sheet:
             "provider": "its id in this tool",
             "supports_routes": "functions that have a permitted service of it",
             "routes_lost_without_it": "of these, those that would have nobody left",
+            "own_servers_left": "yes: own servers (`self`) are among those that would remain, see 0090",
         },
         rows,
     )

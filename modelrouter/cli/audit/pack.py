@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from modelrouter.cli.audit.book_sheets import book_sheets, policy_file
 from modelrouter.cli.audit.dora_sheets import dora_sheets
 from modelrouter.cli.audit.fact_sheets import fact_sheets
-from modelrouter.cli.audit.readme import Made, readme_of
+from modelrouter.cli.audit.readme import readme_of
 from modelrouter.cli.audit.sheet import csv_of
 from modelrouter.cli.audit.vendor_sheets import vendor_sheets
-from modelrouter.core.assurance import dependence
+from modelrouter.core.assurance import dependence, exposure_of, revoked_by
+from modelrouter.core.subject import Calendar, Subject
 from modelrouter.errors import RequestError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelrouter.cli.audit.evidence import Evidence
+    from modelrouter.cli.audit.made import Made
     from modelrouter.config import Setup
+    from modelrouter.core.facts import World
 
 __all__ = ["MANIFEST", "manifest_of", "pack_of", "write_pack"]
 
@@ -29,12 +32,13 @@ MANIFEST: Final = "manifest.json"
 
 def pack_of(setup: Setup, evidence: Evidence, made: Made) -> dict[str, bytes]:
     """Every file by its path in the folder, `manifest.json` last; the same for the same ledger, period and day."""
-    found = dependence(setup.routes, setup.world, made.noon_s)
+    cut_off = _cut_off(setup.world, evidence, made)
+    found = dependence(setup.routes, setup.world, made.noon_s, cut_off)
     sheets = (
-        *book_sheets(evidence, made.today),
+        *book_sheets(evidence, made),
         *vendor_sheets(setup, evidence, found.vendors),
-        *fact_sheets(setup, evidence),
-        *dora_sheets(setup, found.vendors),
+        *fact_sheets(setup, evidence, found, cut_off),
+        *dora_sheets(setup, evidence, found.vendors),
     )
     tables = {f"{sheet.name}.csv": csv_of(sheet) for sheet in sheets}
     texts = {
@@ -81,6 +85,17 @@ def write_pack(folder: Path, files: Mapping[str, bytes]) -> None:
         _remove(folder, written, keep=was_there)
         reason = (error.strerror or type(error).__name__).lower()
         raise RequestError(f"`{folder}` cannot be written ({reason}): name another folder with `--out`") from None
+
+
+def _cut_off(world: World, evidence: Evidence, made: Made) -> dict[str, str]:
+    """The deployments that are cut off by the ledger, and by which of its lines."""
+    calendar, at_us = Calendar(made.today), made.judged_us(evidence)
+    found: dict[str, str] = {}
+    for name, each in world.deployments.items():
+        revocation = revoked_by(exposure_of(Subject(each, world, calendar)).marks, evidence.not_restored, at_us)
+        if revocation is not None:
+            found[name] = revocation.id
+    return found
 
 
 def _remove(folder: Path, written: list[Path], *, keep: bool) -> None:

@@ -55,6 +55,7 @@ def period_of(text: str) -> Period:
     """
     try:
         first, last = _bounds(text.strip())
+        _ = last + timedelta(days=1)  # the day behind it must exist
     except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"`{text}` is no period: write it as `2026-Q4`, `2026-11`, `2026` or `2026-10-01..2026-12-31`",

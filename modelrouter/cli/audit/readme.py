@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Any
+from datetime import UTC
+from typing import TYPE_CHECKING
 
+from modelrouter.cli.audit.dora_source import CHECKED
+from modelrouter.cli.audit.fact_sheets import FACTS
+from modelrouter.cli.audit.glance import counted, glance_of
 from modelrouter.cli.spend.when import written
-from modelrouter.core.money import format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from modelrouter.cli.audit.evidence import Evidence
-    from modelrouter.cli.audit.period import Period
+    from modelrouter.cli.audit.made import Made
     from modelrouter.cli.audit.sheet import Sheet
     from modelrouter.config import Setup
-    from modelrouter.core.assurance import Dependence, Tally
+    from modelrouter.core.assurance import Dependence
 
-__all__ = ["Made", "readme_of"]
+__all__ = ["readme_of"]
 
 KINDS: dict[str, str] = {
     "policies": "What was in force",
-    "refusals": "What was refused and spent",
+    "refusals": "What was refused, what failed, what was spent",
     "documents": "What the ledger keeps, by hash",
     "vendors": "Vendors, services and models",
     "dora_b_02_02": "Rows for DORA's register of information",
@@ -30,59 +31,16 @@ KINDS: dict[str, str] = {
 """The table with which each chapter begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """How a pack was made.
-
-    Attributes:
-        today: the day that facts, waivers and losses are judged for.
-        ledger: the book's address as it may be shown.
-    """
-
-    period: Period
-    today: date
-    version: str
-    ledger: str
-    config: str
-
-    @property
-    def noon_s(self) -> float:
-        """A moment of the day, seconds since 1970."""
-        return datetime.combine(self.today, time(12), UTC).timestamp()
-
-    def document(self, evidence: Evidence) -> dict[str, Any]:
-        """What is known of the whole pack, for programs."""
-        verified = evidence.verified
-        return {
-            "period": {
-                "name": self.period.name,
-                "first_day": self.period.first.isoformat(),
-                "last_day": self.period.last.isoformat(),
-            },
-            "made_on": self.today.isoformat(),
-            "made_by": f"modelrouter {self.version}",
-            "config": self.config,
-            "ledger": {
-                "address": self.ledger,
-                "head": str(verified.head),
-                "last_line_at": written(evidence.last_us, UTC),
-                "verified": verified.is_good,
-                "lines": verified.lines,
-                "first_line": verified.first_seq,
-                "faults": dict(verified.counts),
-            },
-        }
-
-
 def readme_of(setup: Setup, evidence: Evidence, found: Dependence, sheets: Sequence[Sheet], made: Made) -> str:
     """The page, in Markdown."""
     lines = [
         *_what(setup, made),
-        *_glance(evidence, found, made),
+        *glance_of(evidence, found, sheets, made),
         *_how(made, evidence),
         *_files(sheets),
         *_words(),
         *_limits(evidence, made),
+        *_further(),
     ]
     return "\n".join(lines) + "\n"
 
@@ -104,69 +62,6 @@ def _what(setup: Setup, made: Made) -> Iterator[str]:
     yield ""
 
 
-def _glance(evidence: Evidence, found: Dependence, made: Made) -> Iterator[str]:
-    tally, total = evidence.tally, evidence.reports["operator"].total
-    verified = evidence.verified
-    yield "## At a glance"
-    yield ""
-    yield f"- Calls: {tally.calls.calls:,} ({total.attempts:,} attempts, {total.failures:,} of them failed)."
-    uncertain = total.uncertain_nano_usd
-    extra = f", of which {format_usd(uncertain)} at the most it can have cost" if uncertain else ""
-    yield f"- Spent: {format_usd(total.spent_nano_usd)}{extra}."
-    enforced = sorted({layer.policy for layer in tally.policies if not layer.observe})
-    yield f"- Policies enforced: {_named(enforced)} (policies.csv)."
-    observed = sorted({layer.policy for layer in tally.policies if layer.observe})
-    if observed:
-        yield f"- Policies that only observed: {_named(observed)} (observed.csv)."
-    yield f"- Exceptions (waivers) used: {_named(sorted({waiver for waiver, _ in tally.waivers}))} (waivers.csv)."
-    yield f"- {_kept_out(tally)} (refusals.csv)."
-    for route, count in sorted(tally.nobody.items()):
-        yield f"- **Calls for `{route}` that nobody might serve: {count.calls:,}.**"
-    for reason, calls in sorted(evidence.untold.items()):
-        yield f"- **Calls whose decision cannot be derived, so that only sums count them: {calls:,}**: {reason}."
-    yield from _losses(found)
-    if verified.is_good:
-        yield f"- The ledger is as it was written: {verified.lines:,} lines checked, every hash and every sum."
-    else:
-        faults = ", ".join(f"{count} {kind}" for kind, count in sorted(verified.counts.items()))
-        yield f"- **The ledger is NOT as it was written: {faults}.** Run `modelrouter ledger verify`."
-    if made.today <= made.period.last:
-        yield f"- **The period is not over**: this is how things stood on {made.today}."
-    yield ""
-
-
-def _kept_out(tally: Tally) -> str:
-    if not tally.refusals:
-        return "No service was kept out of a call by a rule"
-    (route, name, layer, rule, reason), count = min(tally.refusals.items(), key=lambda each: (-each[1].calls, each[0]))
-    why = f" ({reason})" if reason else ""
-    return (
-        f"Services were kept out of calls for {_counted(len(tally.refusals), 'reason')}; most often `{name}` out of "
-        f"`{route}` by `{layer}/{rule}`{why}, {_counted(count.calls, 'time')}"
-    )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _losses(found: Dependence) -> Iterator[str]:
-    fatal = [each.vendor for each in found.vendors if each.lost]
-    if fatal:
-        yield f"- **Without these vendors some use would have nobody left: {_named(fatal)}** (vendors.csv)."
-    if found.nobody:
-        yield f"- **Uses that nobody may serve, even before a loss: {_named(found.nobody)}.**"
-    if found.unproved:
-        unproved = ", ".join(f"`{name}` ({path})" for name, path in found.unproved)
-        yield f"- Services whose vendors are not all known, so that they count as lost: {unproved}."
-    if not fatal and not found.nobody:
-        yield "- No vendor is indispensable: after the loss of any one, every use has a service left (vendors.csv)."
-
-
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
-
-
 def _how(made: Made, evidence: Evidence) -> Iterator[str]:
     verified = evidence.verified
     yield "## Where it comes from, and how to check it"
@@ -182,10 +77,14 @@ def _how(made: Made, evidence: Evidence) -> Iterator[str]:
         "- Each table is a file in CSV, with a first line of column names; all of them are explained below, in the "
         "order in which they are best read."
     )
-    yield "- `manifest.json` has the length and SHA-256 of every file; `audit.json` has all tables for programs."
+    yield (
+        "- `manifest.json` has the length and SHA-256 of every file, and seals them: its own SHA-256 was told to "
+        "whoever made the pack, and belongs in the minutes. `audit.json` has all tables for programs."
+    )
+    against = "" if evidence.against is None else f" --against {evidence.against}"
     yield (
         "- The same ledger, configuration, period and day give the same bytes: "
-        f"`modelrouter audit --period {made.period.name} --on {made.today}` makes this folder again."
+        f"`modelrouter audit --period {made.period.name} --on {made.today}{against}` makes this folder again."
     )
     yield (
         "- In CSV files a cell that would begin with `=`, `+`, `-` or `@` has an apostrophe in front, so that no "
@@ -200,19 +99,31 @@ def _files(sheets: Sequence[Sheet]) -> Iterator[str]:
         if chapter is not None:
             yield f"## {chapter}"
             yield ""
-        yield f"### {sheet.name}.csv ({_counted(len(sheet.rows), 'row')})"
+        if sheet.name == "dora_b_02_02":
+            yield from (f"- {each}" for each in CHECKED)
+            yield ""
+        yield f"### {sheet.name}.csv ({counted(len(sheet.rows), 'row')})"
         yield ""
         yield sheet.about
         yield ""
-        yield "| column | meaning |"
-        yield "|---|---|"
-        for column, meaning in sheet.columns.items():
-            yield f"| `{column}` | {meaning.replace('|', '/')} |"
-        yield ""
+        yield from _explained("column", sheet.columns)
+        if sheet.name == "facts":
+            said = {str(each["fact"]).rpartition(".")[2] for each in sheet.documents()}
+            yield from _explained("fact", {name: meaning for name, meaning in FACTS.items() if name in said})
+
+
+def _explained(what: str, meanings: Mapping[str, str]) -> Iterator[str]:
+    yield f"| {what} | meaning |"
+    yield "|---|---|"
+    for name, meaning in meanings.items():
+        yield f"| `{name}` | {meaning.replace('|', '/')} |"
+    yield ""
 
 
 def _words() -> Iterator[str]:
     yield "## Words"
+    yield ""
+    yield "In CSV files an empty cell means that there is nothing to say, never nought."
     yield ""
     for word, meaning in (
         ("route", "the name by which an application asks for a use of models, as `support`; it lists candidates"),
@@ -220,6 +131,7 @@ def _words() -> Iterator[str]:
         ("operator", "who runs the machines that see the prompt; `self` is the organisation itself"),
         ("developer", "who trained the model; with open weights it never sees a prompt"),
         ("vendor", "whoever's loss would take a deployment away"),
+        ("fact", "a value with its source; policies judge by facts alone"),
         (
             "policy, rule, layer",
             "a set of yes-no rules; every policy that binds a call is a layer, and all must permit",
@@ -235,8 +147,8 @@ def _limits(evidence: Evidence, made: Made) -> Iterator[str]:
     yield "## What this pack does not say"
     yield ""
     yield (
-        f"- Tables about vendors, deployments, models and DORA describe the configuration of {made.today}, not each "
-        "day of the period; what was used in the period and is gone since is named in deployments.csv and models.csv."
+        f"- Tables about vendors, deployments, models, facts and DORA describe the configuration of {made.today}, not "
+        "each day of the period; what was used and is gone since is named in deployments.csv and models.csv."
     )
     yield (
         "- Facts about vendors are what their sources said on the day on which they were checked (facts.csv); legal "
@@ -247,8 +159,35 @@ def _limits(evidence: Evidence, made: Made) -> Iterator[str]:
         "when it was killed is not counted."
     )
     yield "- Losses are worked out for calls without tags, to which every policy applies."
+    yield (
+        "- Who wrote or approved a policy, a waiver, a fact or a revocation as a person is not in the ledger: it knows "
+        "texts by their hashes and processes by their ids. Ask for the history of the files."
+    )
+    yield (
+        "- Somebody who is cut off by a signed file that the configuration names (`revocations`) is not in "
+        "revocations.csv; the calls out of which that kept a service are in refusals.csv, layer `cut-off`."
+    )
     if evidence.verified.first_seq > 1:
         yield (
             f"- The lines before number {evidence.verified.first_seq:,} are in an archive: sums include them, "
-            "decisions of calls in them are not counted here."
+            "decisions, failures and restored revocations in them are not counted here."
         )
+    yield ""
+
+
+def _further() -> Iterator[str]:
+    yield "## How to ask further"
+    yield ""
+    yield "Each of these reads the ledger, calls no model, and changes nothing in it:"
+    yield ""
+    for command, answer in (
+        ("ledger verify --against HEAD", "whether the ledger still says what it said when `HEAD` was kept"),
+        ("ledger export --to FILE", "one row for each attempt, with its call, tags, tokens, price and failure"),
+        (
+            "explain --call ID",
+            "one call, by its `call_id` of the export: who was refused, by which rule, fact and source",
+        ),
+        ("spend --by tag.NAME", "what each value of a tag spent, as of a team"),
+        ("replay --policy FILE", "which of the past calls another policy would have refused, and what that had cost"),
+    ):
+        yield f"- `modelrouter {command}`: {answer}."

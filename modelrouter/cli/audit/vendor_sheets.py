@@ -1,11 +1,13 @@
-"""The tables about vendors: who they are, what depends on them, how much each has; from config and ledger together."""
+"""The table of vendors: who they are, and what depends on them; from config and ledger together."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from modelrouter.cli.audit.share_sheets import share_sheets
 from modelrouter.cli.audit.sheet import Sheet
+from modelrouter.cli.audit.tag_sheet import tag_sheet
 from modelrouter.cli.screen import amount
 from modelrouter.core.facts import SELF, State
 from modelrouter.core.lineage import owners
@@ -19,16 +21,16 @@ if TYPE_CHECKING:
     from modelrouter.core.assurance import Substitution
     from modelrouter.core.facts import Fact, World
 
-__all__ = ["country_of", "parent_of", "role_words", "vendor_sheets"]
+__all__ = ["calls_without_other", "country_of", "parent_of", "role_words", "vendor_sheets"]
 
-WHOLE: Final = 10_000
 UNKNOWN: Final = "unknown"
 
 
 def vendor_sheets(setup: Setup, evidence: Evidence, found: Iterable[Substitution]) -> Iterator[Sheet]:
-    """Who they are and whether each can be done without; then who has how much."""
+    """Who they are and whether each can be done without; then who has how much, and of what."""
     yield _vendors(setup, evidence, list(found))
-    yield _shares(setup.world, evidence)
+    yield from share_sheets(setup.world, evidence)
+    yield tag_sheet(setup, evidence)
 
 
 def country_of(world: World, organisation: str) -> str:
@@ -53,6 +55,11 @@ def role_words(found: Substitution) -> str:
     return ", ".join(sorted({role.value for roles in found.roles.values() for role in roles}))
 
 
+def _seat(world: World, owner: str) -> str:
+    """The country of an owner; how it is not known, or that there is none, stays as it is."""
+    return country_of(world, owner) if owner in world.organisations else owner
+
+
 def _said(fact: Fact[str] | None) -> str:
     if fact is None:
         return UNKNOWN
@@ -75,12 +82,13 @@ def _vendors(setup: Setup, evidence: Evidence, found: list[Substitution]) -> She
                 role_words(each),
                 country_of(world, each.vendor),
                 ", ".join(parents),
-                ", ".join(country_of(world, parent) for parent in parents if parent in world.organisations) or "none",
+                ", ".join(_seat(world, parent) for parent in parents),
                 ", ".join(sorted(each.roles)),
                 ", ".join(supports),
                 ", ".join(each.lost),
-                _substitutability(each),
+                _substitutability(each, calls),
                 "; ".join(f"{reliance.route}: {', '.join(reliance.left) or 'nobody'}" for reliance in each.reliances),
+                calls_without_other(evidence, each),
                 calls,
                 usd,
                 organisation.country.source.ref if organisation else "",
@@ -91,21 +99,27 @@ def _vendors(setup: Setup, evidence: Evidence, found: list[Substitution]) -> She
         "vendors",
         "Every organisation whose loss would take a service away, from the configuration of the day on which this pack "
         "was made: whoever runs machines that see prompts, stands in between, lends the machines, or holds back closed "
-        "model weights, and their owners. The developer of open weights is none: they run on without it. For each it "
-        "was worked out, not sampled, which routes (uses by the application) would have nobody left without it.",
+        "model weights, and their owners. The developer of open weights is none: they run on without it; and own "
+        "servers (`self`) are nobody's. For each it was worked out, not sampled, which routes (uses by the "
+        "application) would have nobody left without it. Left is whoever the policies permit: whether it has its key, "
+        "its capacity and the quality is for a test to show (`not_callable` in deployments.csv says who was missing). "
+        "That is worked out for calls without tags, which every policy binds and no waiver that asks for tags helps; "
+        "what calls with their tags relied on in the period is `calls_without_other`.",
         {
             "vendor": "the organisation's id in this tool",
             "name": "the organisation",
             "roles": "operator (runs the machines), via (stands in between), subprocessor, cloud (lends the machines), "
             "developer (of closed weights), parent (owns one of these)",
             "country": "of the entity one contracts with, ISO 3166-1",
-            "owners": "who controls it, nearest first",
-            "owner_countries": "their countries",
+            "owners": "who controls it, nearest first; `unknown` at the end: nobody knows who is behind these",
+            "owner_countries": "their countries, in the same order",
             "deployments": "the services that go with it",
             "supports_routes": "uses that have a permitted service of it",
             "routes_lost_without_it": "of these, those that would have nobody left",
             "substitutability": "what follows from that",
             "left_without_it": "for each of these routes, the services that would remain, best first",
+            "calls_without_other": "calls of the period for which nothing but services of this vendor was permitted, "
+            "by the tags, policies and waivers of each: without it, they would have been refused",
             "attempts": "calls to these services in the period",
             "spent_usd": "spent on them in the period; a service has several vendors, so rows come to more than the "
             "whole",
@@ -116,9 +130,16 @@ def _vendors(setup: Setup, evidence: Evidence, found: list[Substitution]) -> She
     )
 
 
-def _substitutability(found: Substitution) -> str:
+def calls_without_other(evidence: Evidence, found: Substitution) -> int:
+    """Calls of the period for which whoever was permitted goes with this vendor, as the configuration has it now."""
+    own = found.roles.keys()
+    return sum(count.calls for names, count in evidence.tally.permitted.items() if names <= own)
+
+
+def _substitutability(found: Substitution, attempts: int) -> str:
     if not found.reliances:
-        return "supports no route"
+        begin = "used in the period; " if attempts else ""
+        return f"{begin}supports no route now: cut off, or not permitted by every policy"
     return (
         "not substitutable: a route has nobody left" if found.lost else "substitutable: every route has somebody left"
     )
@@ -134,67 +155,3 @@ def _spent_by_deployment(evidence: Evidence) -> defaultdict[str, tuple[int, int]
     for row in evidence.reports["deployment"].rows:
         found[row.group[0]] = row.sums.attempts, row.sums.spent_nano_usd
     return found
-
-
-# --- shares -----------------------------------------------------------------------------------------------------------
-
-
-def _shares(world: World, evidence: Evidence) -> Sheet:
-    rows: list[tuple[Cell, ...]] = []
-    for by in ("operator", "developer", "owner", "country"):
-        rows += _parts(by, _summed(world, evidence, by))
-    return Sheet(
-        "shares",
-        "How much of the period's attempts and spend each organisation had, from the ledger: by who ran the machines, "
-        "by who developed the model, by who ultimately owns whoever ran the machines, and by that operator's country. "
-        "`hhi` is the Herfindahl-Hirschman index of the group, the sum of the squared shares in per cent: 10,000 is "
-        "one alone, and above 2,500 is commonly called highly concentrated. `self` is what runs on own servers.",
-        {
-            "by": "what is grouped by",
-            "name": "the organisation, or the country",
-            "attempts": "calls to its services",
-            "attempts_share": "its part of all, 1 is all",
-            "spent_usd": "what was spent there",
-            "spent_share": "its part of all, 1 is all",
-            "hhi_of_attempts": "of the whole group, by attempts",
-            "hhi_of_spend": "of the whole group, by spend",
-        },
-        rows,
-    )
-
-
-def _summed(world: World, evidence: Evidence, by: str) -> dict[str, tuple[int, int]]:
-    """Attempts and nano-dollars by name."""
-    source = "developer" if by == "developer" else "operator"
-    found: dict[str, tuple[int, int]] = {}
-    for row in evidence.reports[source].rows:
-        name = row.group[0]
-        if by == "owner":
-            name = owners(world, name)[-1].id if name in world.organisations else name
-        elif by == "country":
-            name = country_of(world, name)
-        attempts, spent = found.get(name, (0, 0))
-        found[name] = attempts + row.sums.attempts, spent + row.sums.spent_nano_usd
-    return found
-
-
-def _parts(by: str, found: dict[str, tuple[int, int]]) -> Iterator[tuple[Cell, ...]]:
-    attempts, spent = (sum(each[place] for each in found.values()) for place in (0, 1))
-    hhi = [_hhi([each[place] for each in found.values()]) for place in (0, 1)]
-    for name, each in sorted(found.items(), key=lambda item: (-item[1][1], -item[1][0], item[0])):
-        parts = _part(each[0], attempts), amount(each[1]), _part(each[1], spent)
-        yield by, name or UNKNOWN, each[0], *parts, *hhi
-
-
-def _part(units: int, whole: int) -> str:
-    """A share with four places, rounded half up; empty of nothing."""
-    if whole <= 0:
-        return ""
-    parts = (2 * WHOLE * units + whole) // (2 * whole)
-    return f"{parts // WHOLE}.{parts % WHOLE:04d}"
-
-
-def _hhi(units: list[int]) -> int | None:
-    """10,000 for one alone; None where there is nothing."""
-    whole = sum(units)
-    return sum(each * each for each in units) * WHOLE // (whole * whole) if whole > 0 else None

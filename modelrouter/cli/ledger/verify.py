@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelrouter.ledger.audit.heads import Head
     from modelrouter.ledger.audit.verify import Report
 
-__all__ = ["head", "verify"]
+__all__ = ["head", "head_asked", "verify"]
 
 HEAD_MARK: Final = "mr1:"
 HEAD_FILE_MAX: Final = 4_096
@@ -45,7 +45,7 @@ def verify(
     Exit code 1 where anything is not as it must be. A book that was rewritten as a whole, or cut off at its end with
     all sums made to fit, shows only against a head that was kept elsewhere.
     """
-    kept = None if against is None else _head(against)
+    kept = None if against is None else head_asked(against)
     from modelrouter.ledger.audit.archive_check import check_archives, require_archive
     from modelrouter.ledger.audit.verify import start_of
     from modelrouter.ledger.audit.verify import verify as audit
@@ -79,8 +79,12 @@ def head(*, config: ConfigOption = None, as_json: AsJson = False) -> None:
         print(found)
 
 
-def _head(text: str) -> Head:
-    """A head, or the one that a file holds."""
+def head_asked(text: str) -> Head:
+    """A head, or the one that a file holds.
+
+    Raises:
+        RequestError: it is neither.
+    """
     from modelrouter.ledger.audit.heads import parse_head
 
     if text.startswith(HEAD_MARK):

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from modelrouter.cli.booked import opened
 from modelrouter.cli.screen import amount, console, print_document, printable, table
+from modelrouter.cli.spend.buying import bought, caps_of, distances, ratio_text
 from modelrouter.cli.spend.when import written
-from modelrouter.core.concentration import Bought, Distance, concentrated, portions
-from modelrouter.core.facts import SELF
-from modelrouter.core.share_demands import VendorIds, caps_in
-from modelrouter.core.shares import Measure, ShareDemand, length_text, percent, units_text
-from modelrouter.ledger.reports import Question, report
-from modelrouter.ledger.shares import holdings
+from modelrouter.core.concentration import concentrated, portions
+from modelrouter.core.share_demands import VendorIds
+from modelrouter.core.shares import Measure, length_text, percent, units_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import tzinfo
-    from fractions import Fraction
 
     from modelrouter.config import Setup
-    from modelrouter.core.concentration import Portion
-    from modelrouter.core.shares import ShareCap
-    from modelrouter.ledger.session import Session
+    from modelrouter.core.concentration import Distance, Portion
 
 __all__ = ["Span", "show_concentration"]
 
@@ -80,51 +76,15 @@ def show_concentration(setup: Setup, by: str, span: Span, *, as_json: bool) -> N
 
 
 def _read(setup: Setup, by: str, span: Span) -> _Found:
-    vendors, caps = VendorIds(setup.world), _caps(setup)
+    vendors = VendorIds(setup.world)
     path = Path(setup.ledger_path) if setup.ledger_path else None
     if path is not None and path.parent.is_dir() and not path.exists():
         return _Found((), ())  # it is made with the first call
     with opened(setup.ledger) as book, book.reading() as session:
-        now = _bought(session, span.since_us, span.until_us)
-        before = _bought(session, span.before_us, span.since_us)
-        asked = [demand for cap in caps for demand in _demands(setup, cap, [*now, *before], vendors)]
-        held = holdings(session, asked)
-    distances = (Distance.of(demand, holding) for demand, holding in zip(asked, held, strict=True))
-    return _Found(portions(now, before, by, vendors), tuple(sorted(distances, key=_order)))
-
-
-def _caps(setup: Setup) -> tuple[ShareCap, ...]:
-    """Every cap that some route goes by."""
-    return caps_in(layer for route in setup.routes.values() for layer in route.layers)
-
-
-def _bought(session: Session, since_us: int, until_us: int) -> list[Bought]:
-    found = report(session, Question(("operator", "developer"), since_us, until_us))
-    return [
-        Bought(
-            row.group[0],
-            row.group[1],
-            row.sums.spent_nano_usd,
-            row.sums.attempts,
-            row.sums.input_tokens + row.sums.output_tokens,
-        )
-        for row in found.rows
-    ]
-
-
-def _demands(setup: Setup, cap: ShareCap, bought: Iterable[Bought], vendors: VendorIds) -> list[ShareDemand]:
-    """A cap asked of every vendor that a route could use, or that the book knows."""
-    ids = {vendor for each in setup.world.deployments.values() for vendor in vendors.of(cap.by, each)}
-    for each in bought:
-        if cap.by == "developer":
-            ids |= {each.developer} - {SELF}
-        else:
-            ids |= set(vendors.of_operator(cap.by, each.operator))
-    return [ShareDemand(cap, vendor, vendors.members(cap.by, vendor)) for vendor in sorted(ids)]
-
-
-def _order(distance: Distance) -> tuple[str, Fraction, str]:
-    return distance.demand.cap.rule, -distance.share, distance.demand.vendor
+        now = bought(session, span.since_us, span.until_us)
+        before = bought(session, span.before_us, span.since_us)
+        found = distances(session, setup, [*now, *before], vendors)
+    return _Found(portions(now, before, by, vendors), found)
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
@@ -150,8 +110,8 @@ def _row(portion: Portion) -> dict[str, Any]:
         units, share, before = portion.units[measure], portion.share[measure], portion.before[measure]
         row[measure.value] = {
             **_units(measure, "booked", units),
-            "share": _ratio(share),
-            "share_before": None if before is None else _ratio(before),
+            "share": ratio_text(share),
+            "share_before": None if before is None else ratio_text(before),
         }
     return row
 
@@ -166,8 +126,8 @@ def _cap(distance: Distance) -> dict[str, Any]:
         "by": cap.by,
         "vendor": demand.vendor,
         "window": length_text(cap.window_s),
-        "max": _ratio_of(cap.numerator, cap.denominator),
-        "share": _ratio(distance.share),
+        "max": ratio_text(Fraction(cap.numerator, cap.denominator)),
+        "share": ratio_text(distance.share),
         "is_over": distance.room < 0,
         **_units(cap.of, "settled", holding.settled),
         **_units(cap.of, "reserved", holding.reserved),
@@ -181,17 +141,6 @@ def _units(measure: Measure, name: str, units: int) -> dict[str, Any]:
     if measure is Measure.SPEND:
         return {f"{name}_usd": amount(units), f"{name}_nano_usd": units}
     return {name: units}
-
-
-def _ratio(share: Fraction) -> str:
-    return _ratio_of(share.numerator, share.denominator)
-
-
-def _ratio_of(numerator: int, denominator: int) -> str:
-    """A share as a decimal of six places, rounded."""
-    millionths = (2_000_000 * numerator + denominator) // (2 * denominator)
-    whole, part = divmod(millionths, 1_000_000)
-    return f"{whole}.{part:06d}".rstrip("0").rstrip(".")
 
 
 # --- for people -------------------------------------------------------------------------------------------------------
@@ -219,7 +168,7 @@ def _show(setup: Setup, by: str, span: Span, found: _Found) -> None:
         screen.print(f"nothing is booked {when}: {setup.ledger_path or setup.ledger_shown}", soft_wrap=True)
     if found.distances:
         _show_caps(screen, found.distances)
-    elif not _caps(setup):
+    elif not caps_of(setup):
         screen.print("no policy of a route caps a share: see `vendors.share`", style="dim")
 
 

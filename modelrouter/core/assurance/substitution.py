@@ -12,7 +12,7 @@ from modelrouter.core.decision import day_of
 from modelrouter.core.verdict import Precedents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from modelrouter.core.assurance.vendors import VendorRole
     from modelrouter.core.facts import World
@@ -62,22 +62,30 @@ class Dependence:
         vendors: every vendor of every deployment, sorted by id.
         nobody: routes that nobody may serve, even before a loss.
         unproved: permitted deployments whose vendors are not all known, with the fact that is missing.
+        permitted: who may serve each route before a loss, best first.
     """
 
     vendors: tuple[Substitution, ...]
     nobody: tuple[str, ...]
     unproved: tuple[tuple[str, str], ...]
+    permitted: Mapping[str, tuple[str, ...]]
 
 
-def dependence(routes: Mapping[str, Route], world: World, now_s: float) -> Dependence:
+def dependence(routes: Mapping[str, Route], world: World, now_s: float, cut_off: Collection[str] = ()) -> Dependence:
     """What routes depend on, after each single loss.
 
     Args:
         now_s: the moment for which it is judged who is permitted.
+        cut_off: deployments that are revoked: they serve nobody, so they are not left after a loss either.
     """
     ground = Ground(world)
     precedents = Precedents(world, day_of(now_s))
-    footings = {name: ground.footing(permitted_on(route, world, now_s, precedents)) for name, route in routes.items()}
+    footings = {
+        name: ground.footing(
+            tuple(each for each in permitted_on(route, world, now_s, precedents) if each not in cut_off)
+        )
+        for name, route in routes.items()
+    }
     roles: dict[str, dict[str, frozenset[VendorRole]]] = {}
     for name, found in ground.vendors.items():
         for vendor in found.vendors:
@@ -99,4 +107,5 @@ def dependence(routes: Mapping[str, Route], world: World, now_s: float) -> Depen
         vendors,
         tuple(name for name, footing in footings.items() if not footing.permitted),
         tuple((name, ground.vendors[name].gaps[0].path) for name in unproved),
+        {name: footing.permitted for name, footing in footings.items()},
     )

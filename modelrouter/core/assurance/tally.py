@@ -41,6 +41,7 @@ class Tally:
         refusals: by route, deployment, layer, rule and reason.
         observed: what was recorded and not enforced, by route, deployment, policy and rule.
         nobody: calls that nobody might serve, by route.
+        permitted: those for which somebody was permitted, by everybody who was.
     """
 
     calls: Count = field(default_factory=Count)
@@ -49,6 +50,7 @@ class Tally:
     refusals: dict[tuple[str, str, str, str, str], Count] = field(default_factory=dict)
     observed: dict[tuple[str, str, str, str], Count] = field(default_factory=dict)
     nobody: dict[str, Count] = field(default_factory=dict)
+    permitted: dict[frozenset[str], Count] = field(default_factory=dict)
 
     def take(self, call: ToldCall) -> None:
         """Count a call in all of them."""
@@ -65,6 +67,8 @@ class Tally:
         for seen in call.told.observed:
             if not seen.waiver:
                 self.observed.setdefault((call.route, seen.deployment, seen.policy, seen.rule), Count()).take(call)
+        if call.told.permitted:
+            self.permitted.setdefault(frozenset(call.told.permitted), Count()).take(call)
         if not call.attempted:
             self.nobody.setdefault(call.route, Count()).take(call)
 

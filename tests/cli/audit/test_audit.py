@@ -12,6 +12,7 @@ import pytest
 
 from modelrouter import NoRouteError, Router, ShareCapError
 from modelrouter.testing import FakeClock, FakeTransport, failure, reply
+from tests.cli.audit.packs import contents, rows
 from tests.ledger.audit_book import connect
 
 if TYPE_CHECKING:
@@ -86,17 +87,6 @@ def booked(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Mon
     return folder
 
 
-def rows(folder: Path, name: str) -> list[dict[str, str]]:
-    """A table of the pack, as an auditor's spreadsheet reads it."""
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 def period_of(folder: Path) -> tuple[str, ...]:
     """The period of the calls: a server's clock is its own, and it is no played one."""
     is_played = "postgres" not in (folder / "modelrouter.yaml").read_text(encoding="utf-8")
@@ -127,14 +117,22 @@ def test_the_pack_is_what_happened(booked: Path, run: Callable[..., Ran]) -> Non
     spent = {row["name"]: row["spent_usd"] for row in rows(pack, "spend") if row["by"] == "operator"}
     shares = {row["name"]: row for row in rows(pack, "shares") if row["by"] == "operator"}
     assert spent == {"openai": "0.014", "self": "0.00002"}
-    assert (shares["openai"]["attempts"], shares["openai"]["attempts_share"]) == ("2", "0.5000")
+    assert (shares["openai"]["attempts"], shares["openai"]["attempts_share"]) == ("2", "0.5")
     assert shares["self"]["hhi_of_attempts"] == "5000"
     vendors = {row["vendor"]: row for row in rows(pack, "vendors")}
     assert vendors["openai"]["routes_lost_without_it"] == "drafts"
     assert vendors["hetzner"]["left_without_it"] == "support: gpt"
+    without = {name: row["calls_without_other"] for name, row in vendors.items()}
+    assert without == {"hetzner": "0", "mistral": "0", "openai": "1", "openai-foundation": "1"}
     assert "mistral" in vendors
     assert {row["model"] for row in rows(pack, "models")} == {"qwen3-32b", "mistral-medium-3.5", "gpt-6-sol"}
-    assert rows(pack, "budgets")[0]["budget"] == "month"
+    (budget,) = rows(pack, "budgets")
+    assert (budget["budget"], budget["limit_usd"]) == ("month", "100")
+    assert {row["deployment"]: row["permitted_for"] for row in rows(pack, "deployments")} == {
+        "small": "support",
+        "mistral": "",
+        "gpt": "support, drafts",
+    }
 
 
 def test_texts_are_those_that_the_ledger_names(booked: Path, run: Callable[..., Ran]) -> None:
@@ -150,10 +148,12 @@ def test_texts_are_those_that_the_ledger_names(booked: Path, run: Callable[..., 
         name: hashlib.sha256(content).hexdigest() for name, content in found.items() if name != "manifest.json"
     }
     assert manifest["ledger"]["head"] == run("ledger", "head").out.strip()
+    assert document["manifest_sha256"] == hashlib.sha256(found["manifest.json"]).hexdigest()
 
 
 def test_the_same_day_gives_the_same_bytes(booked: Path, run: Callable[..., Ran]) -> None:
     """Made twice, every file is the same; a period without calls is a pack without calls."""
+    assert run("revoke", "vendor:mistral", "--reason", "tender lost").code == 0
     for name in ("one", "two"):
         assert run("audit", *period_of(booked), "--out", name).code == 0
     assert contents(booked / "one") == contents(booked / "two")
@@ -185,10 +185,15 @@ def test_every_table_is_explained(booked: Path, run: Callable[..., Ran]) -> None
             header = next(csv.reader(file))
         section = page.split(f"### {path.name} (")[1].split("\n### ")[0]
         assert [column for column in header if f"| `{column}` |" not in section] == []
+        if path.name == "facts.csv":
+            names = {row["fact"].rpartition(".")[2] for row in rows(pack, "facts")}
+            assert [name for name in names if f"| `{name}` |" not in section] == []
         assert len(whole[path.stem]) == len(rows(pack, path.stem))
     assert "**Without these vendors some use would have nobody left: `openai`" in page
     assert "(EU) 2024/2956" in page
+    assert "as corrected by OJ L, 2025/90725" in page
     assert "Acme GmbH" in page
+    assert "no service without this vendor was permitted: `openai` (1 call), `openai-foundation` (1 call)**" in page
 
 
 def test_rows_for_the_register(booked: Path, run: Callable[..., Ran]) -> None:
@@ -208,6 +213,8 @@ def test_rows_for_the_register(booked: Path, run: Callable[..., Ran]) -> None:
     assert assessed["openai"]["B_07.01.0050"] == "Not substitutable"
     assert assessed["hetzner"]["B_07.01.0050"] == "Easily substitutable"
     assert assessed["hetzner"]["B_07.01.0120"] == "openai"
+    assert assessed["openai"]["own_servers_left"] == "yes"
+    assert (providers["mistral"]["supports_routes"], providers["openai"]["supports_routes"]) == ("", "support, drafts")
     assert assessed["mistral"]["B_07.01.0050"] == "to be filled by you"
     places = [row for row in rows(pack, "dora_b_02_02") if row["provider"] == "mistral"]
     assert {row["agreements"] for row in places} == {"dpa 2026-114"}
@@ -242,6 +249,24 @@ def test_a_ledger_that_was_changed_is_told(booked: Path, run: Callable[..., Ran]
     ran = run("audit", *PERIOD, "--out", "pack", "--json")
     assert (ran.code, ran.document["ok"]) == (1, False)
     assert "The ledger is NOT as it was written" in (booked / "pack" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("booked", ["sqlite"], indirect=True)
+def test_a_head_that_was_kept_proves_more(booked: Path, run: Callable[..., Ran]) -> None:
+    """Without one the pack says what is not proved; with one it names it; one of another book is answered with 1."""
+    assert run("audit", *PERIOD, "--out", "alone").code == 0
+    assert "`--against HEAD` was not given" in (booked / "alone" / "README.md").read_text(encoding="utf-8")
+    head = run("ledger", "head").out.strip()
+    ran = run("audit", *PERIOD, "--out", "kept", "--against", head, "--json")
+    assert (ran.code, ran.document["ledger"]["against"]) == (0, head)
+    page = (booked / "kept" / "README.md").read_text(encoding="utf-8")
+    assert f"it continues the head `{head}`" in page
+    assert f"--against {head}` makes this folder again" in page
+    other = f"mr1:1:{'0' * 64}"
+    assert run("audit", *PERIOD, "--out", "other", "--against", other).code == 1
+    assert "The ledger is NOT as it was written" in (booked / "other" / "README.md").read_text(encoding="utf-8")
+    assert run("audit", *PERIOD, "--out", "x", "--against", "mr1:no").code == 2
+    assert not (booked / "x").exists()
 
 
 @pytest.mark.parametrize("booked", ["sqlite"], indirect=True)

@@ -65,7 +65,9 @@ def test_periods(text: str, first: date, last: date) -> None:
     assert found.until_us - found.since_us == (last - first + timedelta(days=1)) // timedelta(microseconds=1)
 
 
-@pytest.mark.parametrize("text", ["2026-Q5", "2026-13", "26", "", "..", "2026-12-01..2026-11-01", "last month"])
+@pytest.mark.parametrize(
+    "text", ["2026-Q5", "2026-13", "26", "", "..", "2026-12-01..2026-11-01", "last month", "9999", "9999-Q4"]
+)
 def test_what_is_no_period(text: str) -> None:
     """It is told how to write one."""
     with pytest.raises(typer.BadParameter):

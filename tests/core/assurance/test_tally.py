@@ -43,18 +43,21 @@ def test_a_tally_counts_each_call_where_it_belongs(given_calls: list[ToldCall]) 
     observed: Counter[tuple[str, str]] = Counter()
     refused: Counter[tuple[str, str, str]] = Counter()
     nobody: Counter[str] = Counter()
+    permitted: Counter[frozenset[str]] = Counter()
     for call in given_calls:
         policies.update(dict.fromkeys(call.told.layers, call.count))
         waivers.update({(waiver, name): call.count for name, waiver in call.told.waived})
         observed.update({(call.route, each.deployment): call.count for each in call.told.observed if not each.waiver})
         refused.update({(call.route, each.rule, each.layer): call.count for each in call.told.refused["c"]})
         nobody.update({call.route: call.count} if not call.attempted else {})
+        permitted.update({frozenset(call.told.permitted): call.count} if call.told.permitted else {})
     assert {layer: count.calls for layer, count in found.policies.items()} == dict(policies)
     assert {key: count.calls for key, count in found.waivers.items()} == dict(waivers)
     assert {key[:2]: count.calls for key, count in found.observed.items()} == dict(observed)
     assert {(key[0], key[3], key[2]): count.calls for key, count in found.refusals.items()} == dict(refused)
     assert {key[4] for key in found.refusals} <= {"CN", ""}
     assert {route: count.calls for route, count in found.nobody.items()} == dict(nobody)
+    assert {names: count.calls for names, count in found.permitted.items()} == dict(permitted)
     for layer, count in found.policies.items():
         moments = [call.at_us for call in given_calls if layer in call.told.layers]
         assert (count.first_us, count.last_us) == (min(moments), max(moments))
