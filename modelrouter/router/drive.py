@@ -235,8 +235,8 @@ class Drive:
         decision = self._money.caps.seen_in(self.decision, result.not_granted)
         error = error_of(result, decision, self.call_id)
         if error is not None:
-            if result.end is End.NOT_GRANTED and decision.capped and not self._money.is_booked:
-                self.engine.refusals.note(self._epoch, self._request, decision, self.call_id)
+            if result.end is End.NOT_GRANTED and not self._money.is_booked:
+                self.engine.refusals.note_not_granted(self._epoch, self._request, decision, result, self.call_id)
             raise error
         if answer is None:
             raise AssertionError("a run was answered without an answer")

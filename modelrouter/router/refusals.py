@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from modelrouter.core.shares import ShareMode
@@ -19,6 +19,7 @@ from modelrouter.router.bookings import call_record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelrouter.core.attempts import Result
     from modelrouter.core.decision import Decision
     from modelrouter.core.request import Request
     from modelrouter.ports import CallRecord, Clock, LedgerStore
@@ -69,6 +70,17 @@ class Refusals:
             self._note(epoch, request, decision, call_id)
         except Exception:  # whoever is refused is told why, whatever becomes of the record
             log.exception("a refused request could not be noted")
+
+    def note_not_granted(
+        self, epoch: Epoch, request: Request, decision: Decision, result: Result, call_id: str
+    ) -> None:  # fmt: skip
+        """One for which nothing was reserved: over share caps, or of vendors that were cut off after it was decided."""
+        gone = {name: why for name, why in result.not_granted if name in result.revoked}
+        if gone:  # as if that had been known
+            moment = replace(decision.moment, revoked={**decision.moment.revoked, **gone})
+            decision = replace(epoch.decide(request, moment), capped=decision.capped)
+        if gone or decision.capped:
+            self.note(epoch, request, decision, call_id)
 
     def tend(self) -> None:
         """Write what has waited for long enough; cheap where nothing has."""

@@ -8,6 +8,7 @@ import pytest
 
 from modelrouter import ShareCapError
 from modelrouter.core.assurance import ROLES_OF, Revocation, RevokedKind, told_of
+from modelrouter.errors import RevokedError
 from modelrouter.ledger import open_ledger
 from modelrouter.ledger.decisions import rederive
 from modelrouter.ledger.refused import refused_since
@@ -102,3 +103,26 @@ def test_a_call_that_share_caps_refused_is_in_the_book(tmp_path: Path, book: Led
     assert {name: [each.rule for each in found] for name, found in calls[0].told.refused.items()} == {
         "a": ["vendors.share"], "a2": ["vendors.share"],
     }  # fmt: skip
+
+
+def test_a_call_that_met_a_revocation_when_money_was_reserved_is_in_the_book(
+    tmp_path: Path, address: str, book: Ledger
+) -> None:
+    """Everybody was cut off after it was decided: it is explained like the calls after it, which knew."""
+    with routed(tmp_path, config(HARD), book) as router:
+        assert answered(router, "near", 1) == ["a"]
+        for vendor in ("north", "south"):
+            cut_off(address, vendor)
+        with pytest.raises(RevokedError, match="at the moment of sending") as caught:
+            router.complete("near", "hi")
+        with pytest.raises(RevokedError, match="0 of 2 deployments permitted"):
+            router.complete("near", "hi")
+    with book.reading() as session:
+        lines = list(refused_since(session))
+        past = rederive(session, str(caught.value.call_id))
+    assert [(each.count, each.rules) for each in lines] == [(1, {"a": "cut-off/revoked", "b": "cut-off/revoked"})] * 2
+    assert past is not None
+    assert past.faults == ()
+    assert past.decision is not None
+    assert past.decision.permitted == ()
+    assert "the vendor `south` was revoked as operator by entry" in past.decision.explain()
