@@ -57,8 +57,8 @@ SERVED_S = 0.02
 PROCESSES = 4
 PRICE = PriceList(Decimal("0.05"), Decimal("0.20"))
 BOUND = Bound(5_000, 120, 400, BoundBasis.DOCUMENTED)
-DECISION = '{"epoch": "' + "e" * 1_000 + '"}'
-"""About as long as the record of a decision over a handful of deployments."""
+DECISION = '{"grounds": "' + "e" * 230 + '"}'
+"""About as long as the record of a decision over a handful of deployments, on a busy day."""
 LIMITS = (
     Budget("month", 10**15, Window.MONTH),
     Budget("team", 10**15, Window.DAY, each="tag.team"),
