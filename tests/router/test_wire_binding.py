@@ -164,13 +164,17 @@ router.close()
     ("name", "line"),
     [
         ("callbacks", "litellm.callbacks = [lambda *a, **k: None]"),
-        ("success_callback", "litellm.success_callback = ['langfuse']"),
-        ("input_callback", "litellm.input_callback = [lambda *a, **k: None]"),
+        pytest.param("success_callback", "litellm.success_callback = ['langfuse']", marks=pytest.mark.long),
+        pytest.param("input_callback", "litellm.input_callback = [lambda *a, **k: None]", marks=pytest.mark.long),
         ("drop_params", "litellm.drop_params = True"),
-        ("modify_params", "litellm.modify_params = True"),
+        pytest.param("modify_params", "litellm.modify_params = True", marks=pytest.mark.long),
         ("api_base", "litellm.api_base = 'http://127.0.0.1:9/v1'"),
-        ("litellm.cache", "litellm.cache = litellm.Cache()"),
-        ("model_alias_map", "litellm.model_alias_map = {'openai/smollm2-135m-instruct': 'openai/other'}"),
+        pytest.param("litellm.cache", "litellm.cache = litellm.Cache()", marks=pytest.mark.long),
+        pytest.param(
+            "model_alias_map",
+            "litellm.model_alias_map = {'openai/smollm2-135m-instruct': 'openai/other'}",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_dangerous_litellm_global_refuses_the_lane(tmp_path: Path, server: Server, name: str, line: str) -> None:
