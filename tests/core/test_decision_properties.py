@@ -94,10 +94,10 @@ def test_a_decision_equals_the_oracle(scenario: Scenario) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
-@everyday(2000)
+@everyday(1000)
 @given(scenario=scenarios())
 def test_a_decision_equals_the_oracle_over_many_worlds(part: int, scenario: Scenario) -> None:
-    """The same over four thousand worlds, half of them at a time."""
+    """The same over two thousand worlds, half of them at a time."""
     equals_the_oracle(scenario)
 
 
@@ -340,10 +340,10 @@ def test_a_compiled_verdict_equals_a_fresh_one_until_it_says_otherwise(scenario:
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
-@everyday(2000)
+@everyday(1000)
 @given(scenario=scenarios(), days=st.lists(st.integers(-40, 365), min_size=2, max_size=6))
 def test_compiled_verdicts_hold_over_many_worlds(part: int, scenario: Scenario, days: list[int]) -> None:
-    """The same over four thousand worlds, half of them at a time."""
+    """The same over two thousand worlds, half of them at a time."""
     year_holds(scenario, days)
 
 
