@@ -107,6 +107,15 @@ LICENCE = (
         world(model("mistral-small", "mistral", NOT_KNOWN)),
     ),
     Case(
+        "a licence that is in no table is unknown, and a fact that was asked for",
+        APACHE,
+        CELLAR,
+        UNKNOWN,
+        "unknown",
+        world(model("mistral-small", "mistral", "ghost")),
+        used=("mistral-small.licence", "ghost.spdx"),
+    ),
+    Case(
         "an undisclosed licence does not pass",
         APACHE,
         CELLAR,
