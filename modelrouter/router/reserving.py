@@ -104,6 +104,9 @@ class Reserving:
             demands = demands_now(self._engine, self._epoch, self._decision, self._request)
         except RequestError:
             return None
+        name = refused.deployment
+        if name not in demands and (demands or self._engine.why_revoked(self._epoch, name)):
+            return None  # it is no choice any more itself, and passes no cap on its way out
         asked = self.caps.asked(step, demands)
         shares = tuple(each for each in refused.shares if each in asked)
         return replace(refused, shares=shares) if len(shares) < len(refused.shares) else None

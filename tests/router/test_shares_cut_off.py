@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from modelrouter.ledger import open_ledger
 from modelrouter.ledger.decisions import rederive
 from modelrouter.ledger.refused import refused_since
 from modelrouter.ledger.told import told_calls
-from modelrouter.testing import FakeClock
+from modelrouter.testing import FakeClock, MemoryLedger
 from tests.router.test_shares import HARD, REFUSE, SOFT, answered, config, routed
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelrouter.ledger import Ledger
+    from modelrouter.ports import Committed, Reservation
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -59,6 +61,21 @@ def test_a_vendor_that_is_alone_after_a_revocation_goes_on(
         assert found.deployment == left
         assert all("share" not in why for _, why in found.decision.not_granted), "nothing was asked of it"
         assert answered(router, "near", 2) == [left, left]
+
+
+def test_who_is_cut_off_while_money_is_reserved_passes_no_cap(tmp_path: Path) -> None:
+    """A drill begins between the decision and the reserve: what a cap refuses then is not reserved without it."""
+
+    class Drilled(MemoryLedger):
+        def reserve(self, reservation: Reservation, done: Committed) -> None:
+            if len(self.reservations) == 2:
+                drill.enter_context(router.losing("a"))
+            super().reserve(reservation, done)
+
+    book = Drilled()
+    with contextlib.ExitStack() as drill, routed(tmp_path, config(HARD), book) as router:
+        assert answered(router, "ask", 3) == ["a", "a", "b"]
+    assert [each.deployment for each in book.reservations.values()] == ["a", "a", "b"]
 
 
 @pytest.mark.parametrize(("rule", "told"), [(HARD, "not granted: a: "), (SOFT, "put off: a: ")])
